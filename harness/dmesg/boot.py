@@ -1,0 +1,96 @@
+"""The machine restarting in the middle of a log, without having been told to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.dmesg.records import Record
+from harness.dmesg.splat import Splat, SplatType
+from harness.dmesg.text import clean_text
+
+# linux_banner in init/version-timestamp.c
+_BANNER = re.compile(rb"Linux version \d+\.\d+")
+# kernel/reboot.c, kernel/kexec_core.c
+_ORDERLY = re.compile(
+    rb"reboot: (?:Restarting|Power down|System halted|Power off|machine restart)|"
+    rb"kexec_core: Starting new kernel"
+)
+# Records with a nonzero timestamp that tell one boot from another: a log that was printed again
+# has the same ones, a new boot has not.
+_PROBE = 6
+_PROBE_RECORDS = 400
+
+
+class BootWatch:
+    """Sees every banner; says which of them is a boot that nobody asked for."""
+
+    def __init__(self) -> None:
+        self._booted = False
+        self._expected = False
+        self._first: list[tuple[float, bytes]] = []
+        self._probe: list[tuple[float, bytes]] | None = None
+        self._left = 0
+        self._banner: Record | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Lines without a trigger don't matter now."""
+        return self._probe is None
+
+    def saw(self, splat: Splat) -> None:
+        """A machine that died may well restart."""
+        self._expected = self._expected or splat.fatal
+
+    def push(self, record: Record) -> Iterator[Splat]:
+        """Take one more record."""
+        if _BANNER.match(record.body):
+            yield from self.close()
+            if self._booted and self._expected:
+                self._first = []
+                self._probe, self._left = [], _PROBE_RECORDS
+                self._banner = None
+            else:
+                self._banner = record if self._booted else None
+                self._probe, self._left = [], _PROBE_RECORDS
+            self._booted, self._expected = True, False
+        elif _ORDERLY.match(record.body):
+            self._expected = True
+        elif self._probe is not None:
+            if record.time:
+                self._probe.append((record.time, record.body))
+            self._left -= 1
+            if len(self._probe) >= _PROBE or self._left <= 0:
+                yield from self.close()
+
+    def close(self) -> Iterator[Splat]:
+        """Decide about the last banner by the records after it."""
+        probe, banner = self._probe, self._banner
+        self._probe = self._banner = None
+        if probe is None:
+            return
+        if banner is None:
+            self._first = self._first or probe
+        elif not probe or probe != self._first[: len(probe)]:
+            self._first = probe
+            yield _reboot(banner)
+
+
+def _reboot(banner: Record) -> Splat:
+    return Splat(
+        type=SplatType.REBOOT,
+        title="unexpected kernel reboot",
+        function="",
+        source="",
+        line=None,
+        task="",
+        pid=None,
+        cpu=None,
+        taint="",
+        trace=(),
+        start=banner.start,
+        end=banner.end,
+        corrupted=False,
+        fatal=True,
+        text=clean_text(banner.body, 2048),
+    )

@@ -1,0 +1,179 @@
+"""From the gathered lines of a report to the splat that they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from harness.dmesg.draft import Draft
+from harness.dmesg.frames import (
+    Context,
+    Frame,
+    Stacks,
+    Trace,
+    plain_name,
+    plain_source,
+    read_stacks,
+    symbol,
+)
+from harness.dmesg.kinds import Kind, Refinement
+from harness.dmesg.machinery import first_outside
+from harness.dmesg.refine import REFINEMENTS
+from harness.dmesg.splat import Splat, SplatType
+from harness.dmesg.text import clean_text, stable
+
+_TITLE = 160
+_TEXT = 64 * 1024
+# Lines after the header in which its detail is looked for.
+_DETAILS = 12
+_BODY_BEGINS = re.compile(r"(?:Modules linked in:|CPU: \d|Call [Tt]race:|RIP: )")
+_HELD_AT = re.compile(r", at: (\S+)")
+_FIELDS = re.compile(r"\{(\w+)\}")
+_RCU_CPU = re.compile(r"(?:rcu: )?\t?(\d+)-[O.][o.]")
+_MACHINE_DIED = re.compile(r"Kernel panic - not syncing|---\[ end Kernel panic|^Rebooting in \d")
+
+
+def conclude(draft: Draft, cut_short: bool) -> Splat | None:
+    """The splat, or None where a line only looked like a header.
+
+    `cut_short`: the log ended, or another report began, before this one was over.
+    """
+    kind = draft.kind
+    if kind.weak and not draft.evident:
+        return None
+    lines = [clean_text(body, 2048) for body in draft.lines]
+    stacks = read_stacks(lines)
+    groups = _groups(draft, lines)
+    refined = _refine(kind, draft, lines)
+    type_, title, skip = (
+        (refined.type, refined.title, refined.skip)
+        if refined
+        else (kind.type, kind.title, kind.skip)
+    )
+    trace = _main_trace(kind, lines, stacks)
+    candidates = list(_candidates(kind, groups, stacks, trace))
+    function = first_outside([frame.name for frame in candidates], skip)
+    if not function and (held := next(map(_held_at, lines), "")):
+        function = held
+    guilty = next((frame for frame in candidates if frame.name == function), Frame(""))
+    source, line = _place(kind, groups, function, candidates, guilty)
+    context = stacks.context or Context()
+    frames = trace.frames if trace else []
+    ended = draft.finished or bool(draft.panic) or not kind.ends
+    corrupted = (kind.traced and not frames) or (cut_short and not ended)
+    return Splat(
+        type=type_,
+        title=_title(title, function, groups),
+        function=function,
+        source=source,
+        line=line,
+        task=groups.get("comm") or context.task,
+        pid=_number(groups.get("pid"), context.pid),
+        cpu=_number(groups.get("cpu"), context.cpu, _stalled_cpu(kind, lines)),
+        taint=context.taint,
+        trace=tuple(frame.name for frame in frames),
+        start=draft.start,
+        end=draft.end,
+        corrupted=corrupted,
+        fatal=any(_MACHINE_DIED.search(text) for text in lines),
+        text=clean_text("\n".join(lines).encode(), _TEXT),
+    )
+
+
+def _groups(draft: Draft, lines: Sequence[str]) -> dict[str, str]:
+    """What the header says, and after it what the headers that joined it say."""
+    groups: dict[str, str] = {}
+    for match in (draft.match, *draft.extra):
+        for name, value in match.groupdict().items():
+            if value and name not in groups:
+                groups[name] = clean_text(value, 200)
+    if (pattern := draft.kind.detail) is not None:
+        found = next(filter(None, map(pattern.match, lines[draft.header :][:_DETAILS])), None)
+        groups = {**(found.groupdict("") if found else {}), **groups}
+    return groups
+
+
+def _refine(kind: Kind, draft: Draft, lines: Sequence[str]) -> Refinement | None:
+    """The more special kind that the report's own message makes it."""
+    if kind.type is SplatType.PANIC:
+        message = [lines[draft.header]]
+    else:
+        message = list(lines[: draft.header])
+        for text in lines[draft.header + 1 :]:
+            if _BODY_BEGINS.match(text):
+                break
+            message.append(text)
+    for refinement in REFINEMENTS:
+        if kind.type in refinement.of and any(refinement.message.search(t) for t in message):
+            return refinement
+    return None
+
+
+def _main_trace(kind: Kind, lines: Sequence[str], stacks: Stacks) -> Trace | None:
+    """The trace of what went wrong, among those of allocations, other locks, other CPUs."""
+    traces = [trace for trace in stacks.traces if trace.frames]
+    if kind.anchor is not None:
+        after = next((at for at, text in enumerate(lines) if kind.anchor.match(text)), -1)
+        traces = [trace for trace in traces if trace.at > after] or traces
+    if not kind.first:
+        traces = [trace for trace in traces if trace.called] or traces
+    return traces[0] if traces else None
+
+
+def _candidates(
+    kind: Kind, groups: dict[str, str], stacks: Stacks, trace: Trace | None
+) -> Iterator[Frame]:
+    """The functions that may be the guilty one, the likeliest first."""
+    name = symbol(groups.get("func", "")) or plain_name(groups.get("pair", "").split(" / ")[0])
+    if name:
+        line = groups.get("line")
+        yield Frame(name, groups.get("file", ""), int(line) if line else None)
+    counters = [frame for _, frame in stacks.counters if frame.section not in ("IRQ", "NMI")]
+    if kind.counter and counters:
+        yield counters[0]
+    frames = trace.frames if trace else []
+    if kind.gathers and kind.counter and any(frame.section != "IRQ" for frame in frames):
+        frames = [frame for frame in frames if frame.section not in ("IRQ", "NMI")]
+    yield from frames
+
+
+def _place(
+    kind: Kind, groups: dict[str, str], function: str, candidates: Sequence[Frame], guilty: Frame
+) -> tuple[str, int | None]:
+    """Where the guilty function is. The header's place counts only if it is the first candidate:
+    otherwise it is where the machinery noticed."""
+    if guilty.line is not None and guilty.source:
+        return plain_source(guilty.source), guilty.line
+    mine = kind.exact or not candidates or candidates[0].name == function
+    if mine and groups.get("file") and groups.get("line"):
+        return plain_source(groups["file"]), int(groups["line"])
+    return "", None
+
+
+def _title(template: str, function: str, groups: dict[str, str]) -> str:
+    if not function:
+        template = template.removesuffix(" in {function}").removesuffix(" at {function}")
+
+    def fill(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return function if name == "function" else stable(groups.get(name, ""))
+
+    return " ".join(_FIELDS.sub(fill, template).split())[:_TITLE]
+
+
+def _held_at(text: str) -> str:
+    match = _HELD_AT.search(text)
+    return symbol(match.group(1)) if match else ""
+
+
+def _stalled_cpu(kind: Kind, lines: Sequence[str]) -> int | None:
+    if kind.type is SplatType.RCU_STALL:
+        for text in lines[:20]:
+            if match := _RCU_CPU.match(text):
+                return int(match.group(1))
+    return None
+
+
+def _number(*values: str | int | None) -> int | None:
+    """The first of the values that is there."""
+    return next((int(value) for value in values if value not in (None, "")), None)

@@ -1,0 +1,71 @@
+"""What a row of the table of report kinds says."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from harness.dmesg import machinery as skip
+from harness.dmesg.splat import SplatType
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """How one kind of report begins, ends, and is called.
+
+    `pattern` matches the whole beginning of a record's body. Its groups fill the title:
+    `func` is a `%pS` symbol, `file` and `line` where it is, `comm`, `pid`, `cpu` whose it is,
+    any other one text. In the title, `{function}` is the guilty function; a title that ends in
+    ` in {function}` loses that part where there is none.
+    """
+
+    type: SplatType
+    pattern: re.Pattern[bytes]
+    title: str
+    skip: re.Pattern[str]
+    # ends with "---[ end trace": without it the report was cut short
+    ends: bool = False
+    # ends with a line of "=" or "-" of this sort
+    rule: re.Pattern[bytes] | None = None
+    # always comes with a stack trace
+    traced: bool = True
+    # the program counter in the report is where it happened
+    counter: bool = False
+    # the first frames are the ones that count, also those that no "Call Trace:" introduces
+    first: bool = False
+    # only frames after a line that matches this count
+    anchor: re.Pattern[str] | None = None
+    # the machine's last words about a fault ("… [#1] SMP") belong to it
+    dies: bool = False
+    # is such last words, and so belongs to what was reported just before
+    oops: bool = False
+    # text that introduces a WARNING or BUG, which then is this report
+    preamble: bool = False
+    # too common a text to be believed without a stack trace or registers
+    weak: bool = False
+    # other CPUs add their backtraces
+    gathers: bool = False
+    # `file` and `line` are the guilty function's, not those of the check that noticed
+    exact: bool = False
+    # a later line with more groups
+    detail: re.Pattern[str] | None = None
+
+
+PLAIN = skip.skipper(skip.REPORTING)
+FAULT = skip.skipper(skip.REPORTING, skip.PRIMITIVES, skip.LOCKS)
+MEMORY = skip.skipper(skip.REPORTING, skip.PRIMITIVES)
+OWNER = skip.skipper(skip.REPORTING, skip.PRIMITIVES, skip.ALLOCATORS)
+LOCKS = skip.skipper(skip.REPORTING, skip.LOCKS)
+SLEEP = skip.skipper(skip.REPORTING, skip.LOCKS, skip.WAITING, skip.ALLOCATORS, skip.PRIMITIVES)
+WAIT = skip.skipper(skip.REPORTING, skip.LOCKS, skip.WAITING)
+STUCK = skip.skipper(skip.REPORTING, skip.PRIMITIVES, skip.LOCKS, skip.INTERRUPTS, skip.ALLOCATORS)
+
+
+class Refinement(msgspec.Struct, frozen=True):
+    """A WARNING, BUG or panic that its own message makes a more special kind."""
+
+    of: frozenset[SplatType]
+    message: re.Pattern[str]
+    type: SplatType
+    title: str
+    skip: re.Pattern[str]

@@ -1,0 +1,152 @@
+"""Functions that report, or only carry out, what somebody else did wrong.
+
+A complaint's guilty function is the first one outside of these sets. Which sets count depends
+on the kind of complaint: a WARNING in mutex_lock() is mutex_lock's, a deadlock isn't.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+
+def _any_of(*patterns: str) -> str:
+    return "|".join(patterns)
+
+
+# Printing a report, and entering the kernel because of the trap that asked for it.
+REPORTING = _any_of(
+    r"(?:__)?dump_stack(?:_lvl)?",
+    r"show_(?:stack|regs|trace_log_lvl|regs_print_info)\w*",
+    r"dump_backtrace\w*",
+    r"__warn(?:_\w+)?|warn_slowpath_\w+|__?report_bug\w*|handle_bug|bug_handler|fixup_bug",
+    r"v?panic|nmi_panic|check_panic_on_warn|(?:__)?die\w*|oops_\w+|crash_\w+",
+    r"(?:asm_)?exc_\w+|(?:asm_)?sysvec_\w+|do_(?:trap|error_trap|invalid_op|divide_error|"
+    r"general_protection|page_fault|user_addr_fault|kern_addr_fault)|__?do_page_fault|"
+    r"__do_kernel_fault|do_(?:translation_fault|mem_abort|sp_pc_abort|bad_area|sea|"
+    r"tag_check_fault|debug_exception|el1_\w+|undefinstr|serror)|die_kernel_fault|no_context",
+    r"invalid_op|page_fault|general_protection|divide_error|error_entry|double_fault|"
+    r"async_page_fault|kernelmode_fixup_or_oops|page_fault_oops|bad_area\w*|"
+    r"__bad_area\w*|show_fault_oops",
+    r"el1[ht]?_\w+|el1\w*_handler|brk_handler|call_break_hook|call_el1_break_hook|"
+    r"bug_brk_handler|kgdb_\w+",
+    r"k(?:a|m|c)san_\w+|__k(?:a|m|c)san_\w+|__?(?:hw)?asan_\w+|__msan_\w+|__tsan_\w+|kfence_\w+|"
+    r"__kfence_\w+|check_memory_region\w*|print_(?:report|address_description)\w*|"
+    r"end_report|check_region_inline|describe_\w+|tsan_\w+",
+    r"__ubsan_\w+|ubsan_\w+|__sanitizer_\w+|write_comp_data|check_kcov_mode",
+    r"__stack_chk_fail|usercopy_abort|__?check_object_size\w*|__?check_heap_object|"
+    r"check_(?:bogus_address|page_span|stack_object)|copy_overflow|__copy_overflow",
+    r"debug_print_object|__?debug_object_\w+|debug_object_\w+|__debug_check_no_obj_freed|"
+    r"debug_check_no_obj_freed|debug_\w+_(?:init|activate|deactivate|free|assert_init)",
+    r"refcount_\w+|__refcount_\w+|kref_\w+|__fortify_\w+|fortify_panic",
+    r"check_preemption_disabled|debug_smp_processor_id|__this_cpu_preempt_check",
+    r"__might_(?:sleep|resched|fault)|___might_sleep|might_(?:fault|sleep)\w*|"
+    r"__?cant_(?:sleep|migrate)|__schedule_bug|schedule_debug\w*",
+    r"__list_(?:add|del)\w*(?:_or_report|_valid)\w*|"
+    r"list_(?:add|del|del_init|add_tail|move|move_tail|replace|splice)\w*|"
+    r"__list_(?:add|del|del_entry|splice)",
+    r"bad_page\w*|print_bad_(?:pte|page_map)|check_(?:new|free)_pages?\w*|free_page_is_bad\w*|"
+    r"page_bad_reason|dump_page|slab_(?:err|bug|fix)|object_err|__slab_err|print_trailer|"
+    r"check_bytes_and_report|check_(?:object|slab|valid_pointer)|on_freelist|"
+    r"alloc_debug_processing|free_debug_processing|free_consistency_checks|"
+    r"__unwind_start|unwind_\w+|arch_stack_walk|stack_trace_save|save_stack\w*",
+    r"report_cfi_failure|handle_cfi_failure|cfi_handler|__cfi_\w+|__x86_indirect_\w+",
+    r"spin_(?:bug|dump)|rwlock_bug|report_usercopy|ex_handler_msr_mce|ex_handler_\w+|"
+    r"fixup_exception|gp_try_fixup_and_notify",
+)
+
+# Small helpers that fail on behalf of their caller.
+PRIMITIVES = _any_of(
+    r"_*mem(?:cpy|set|move|cmp|chr|chr_inv|scan)\w*|_*str(?:n|l|s|r)?(?:len|cpy|cmp|cat|chr|str|"
+    r"dup|ncmp|casecmp|scpy|nlen|rchr)\w*|sized_strscpy|(?:rep_)?(?:movs|stos)\w*",
+    r"(?:arch_|raw_|instrumented_)?atomic\w*_(?:read|set|add|sub|inc|dec|and|or|xor|xchg|cmpxchg|"
+    r"try_cmpxchg|fetch|long)\w*|instrument_\w+|(?:arch_|__)*(?:test|set|clear|change)_(?:and_\w+_)?"
+    r"bit\w*|_?find_(?:first|next|last)_\w*bit\w*",
+    r"_*(?:raw_)?copy_(?:from|to|in)_user\w*|copy_user_\w+|_copy_(?:from|to)_iter|"
+    r"_*(?:get|put)_user\w*|clear_user\w*|csum_partial\w*",
+    r"rb_(?:insert|erase|next|prev|first|last)\w*|__rb_\w+|hlist_\w+|__hlist_\w+|"
+    r"kasan_check_\w+|__?(?:read|write)_once_size\w*|(?:print_)?hex_dump\w*",
+    r"__sanitizer_cov_\w+|clear_page\w*|copy_page\w*|__fdget\w*|"
+    r"v?sn?c?n?printf|string(?:_nocheck)?|vsnprintf|pointer",
+)
+
+# Taking and releasing locks, and what lockdep does meanwhile.
+LOCKS = _any_of(
+    r"(?:__)?lock_(?:acquire|release|acquired|contended|is_held)\w*|__lock_\w+|"
+    r"print_(?:lock|circular|deadlock|usage|irq|bad|unlock|held|freed|chain|shortest|kernel)\w*|"
+    r"check_(?:prev|deadlock|noncircular|irq|usage|path|wait|lock|chain|redundant|no_locks)\w*|"
+    r"validate_chain|mark_(?:lock|usage|held)\w*|valid_state|reacquire_held_locks|find_lock_\w+|"
+    r"register_lock_class|assign_lock_key|lookup_chain_\w+|add_chain_\w+|lockdep_\w+|"
+    r"debug_check_no_locks_\w+|__?lockdep\w*",
+    r"(?:do|_|__)?_?raw_(?:spin|read|write)_\w+|_?spin_(?:lock|unlock|trylock)\w*|"
+    r"(?:read|write)_(?:lock|unlock|trylock)\w*|"
+    r"(?:native_|pv_|__pv_)?queued_(?:spin|read|write)_\w+|__pv_queued_\w+|kvm_wait|"
+    r"pv_wait\w*|virt_spin_lock",
+    r"_*mutex_(?:lock|unlock|trylock|optimistic)\w*|_*ww_mutex_\w+|_*rt_mutex_\w+|"
+    r"rt_spin_\w+|rtlock_\w+|rt_(?:read|write)_\w+",
+    r"_*(?:down|up)(?:_read|_write|_interruptible|_killable|_timeout|_trylock)?\w*|_*rwsem_\w+|"
+    r"_*percpu_(?:down|up|rwsem|init_rwsem)\w*|_*cpus_read_\w+|_*seq(?:count|lock)_\w+|"
+    r"_*bit_spin_\w+|lock_sock_nested|_*local_lock\w*|"
+    r"_*rcu_(?:read_lock|read_unlock|lock_acquire|lock_release|dereference|lockdep)\w*|"
+    r"srcu_(?:read_|lock_)\w+|class_\w+_constructor|class_\w+_destructor",
+    r"fs_reclaim_\w+|__fs_reclaim_\w+|might_lock\w*|_*local_bh_(?:disable|enable)\w*|"
+    r"trace_hard\w+|trace_soft\w+|_*cond_resched\w*|preempt_schedule\w*",
+)
+
+# Allocating and freeing: the caller owns the object.
+ALLOCATORS = _any_of(
+    r"_*k[vz]*(?:malloc|free|zalloc|calloc|realloc|memdup|strdup|strndup|asprintf)\w*|"
+    r"_*kmem_cache_\w+|kmemdup\w*|memdup_\w+|_*kvasprintf\w*|_*kmalloc\w*|kfree\w*|"
+    r"kvfree\w*|v(?:malloc|free|zalloc)\w*|__vmalloc\w*|slab_\w+|___?slab_\w+|__slab_\w+|"
+    r"do_slab_free|allocate_slab|new_slab\w*|discard_slab|cache_\w+_objects?|qlist_\w+|"
+    r"new_slab_objects|get_partial\w*|unfreeze_partials|deactivate_slab|put_cpu_partial|"
+    r"alloc_single_from_\w+|free_to_partial_list",
+    r"_*alloc_pages\w*|_*(?:get|free)_(?:free_)?pages?\w*|get_page_from_freelist|prep_new_page|"
+    r"post_alloc_hook|rmqueue\w*|__?folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
+    r"free_the_page|alloc_pages_\w+|__?free_one_page|free_pcp_prepare|alloc_frozen_pages\w*|"
+    r"_*folio_put\w*|__put_page|put_page|release_pages|free_pages_prepare|"
+    r"mempool_\w+|_*percpu_alloc\w*|pcpu_alloc\w*|__alloc_percpu\w*|kmemleak_\w+|"
+    r"create_object|__create_object|__alloc_frozen_pages\w*|free_page_and_\w+|tlb_\w+|"
+    r"free_pages_and_swap_cache|__tlb_\w+|folios_put_refs\w*|free_large_kmalloc|free_kmem\w*",
+)
+
+# Waiting: a task that hangs or sleeps is in there by its own choice.
+WAITING = _any_of(
+    r"_*schedule\w*|__switch_to\w*|context_switch|io_schedule\w*|preempt_\w+|"
+    r"_*wait_(?:for|on|event|woken)\w*|do_wait_for_common|_*wait_rcu_gp\w*|"
+    r"(?:bit_wait|out_of_line_wait)\w*|_*synchronize_\w+|_*flush_(?:work|workqueue)\w*|"
+    r"__?cancel_work\w*|cancel_(?:delayed_)?work_sync|_*folio_(?:lock|wait)\w*|__lock_page\w*|"
+    r"usleep\w*|m?sleep\w*|do_nanosleep|hrtimer_nanosleep|kthread_(?:stop|park)\w*|"
+    r"call_usermodehelper_exec|rcu_barrier\w*|autoremove_wake\w*|bit_wait_\w+|"
+    r"blk_execute_rq|rwsem_\w+|lock_page|prepare_to_wait\w*|_*sched_\w+",
+)
+
+# A CPU that is stuck is stopped by an interrupt that then reports it.
+INTERRUPTS = _any_of(
+    r"nmi_\w+|(?:arch_)?trigger_\w+|rcu_(?:dump|check|sched_clock|pending|print|exp|gp)\w*|"
+    r"print_(?:cpu|other)_\w+|dump_cpu_task|check_cpu_stall|update_process_times|"
+    r"tick_\w+|_*hrtimer_\w+|__run_hrtimer|local_apic_\w+|smp_apic_\w+|apic_timer\w*|"
+    r"watchdog_\w+|perf_event_\w+|default_do_nmi|do_nmi|end_repeat_nmi|handle_percpu_\w+|"
+    r"generic_handle_\w+|handle_domain_irq|gic_handle\w*|arch_timer_\w+|call_on_irq_stack|"
+    r"do_interrupt_handler|_*irq_exit\w*|_*do_softirq\w*|handle_softirqs|invoke_softirq|ret_from_\w+|"
+    r"ipi_\w+|do_handle_IPI|csd_\w+|flush_smp_call\w*|generic_smp_call\w*|"
+    r"smp_call_function\w*|on_each_cpu\w*|_*native_(?:safe_halt|halt|irq_\w+)|default_idle\w*|"
+    r"arch_cpu_idle\w*|_*delay\w*|_*const_udelay|_*udelay|_*ndelay|cpu_relax|rep_nop|pv_native_safe_halt|"
+    r"io_serial_\w+|serial\w+|_*console_\w+|_*v?printk\w*|univ8250_\w+|wait_for_\w+|"
+    r"arch_local_\w+|_*local_irq_\w+|irqentry_\w+|cpuidle_\w+|acpi_(?:idle|safe_halt)\w*",
+)
+
+
+def skipper(*sets: str) -> re.Pattern[str]:
+    """One pattern that matches the names of all these sets, whole."""
+    return re.compile("|".join(sets))
+
+
+def first_outside(names: Iterable[str], skip: re.Pattern[str]) -> str:
+    """The first name that the pattern doesn't cover; the first of all if it covers them all."""
+    first = ""
+    for name in names:
+        first = first or name
+        if not skip.fullmatch(name):
+            return name
+    return first

@@ -1,0 +1,92 @@
+"""Lines of a console to log records: prefix, caller, body.
+
+The prefixes are those of info_print_prefix() and info_print_ext_header() in
+kernel/printk/printk.c, and of the programs that store logs (dmesg, syslog).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from harness.dmesg.text import strip_escapes
+
+# Longer than any record that printk makes (PRINTK_MESSAGE_MAX is 2048).
+MAX_LINE = 8192
+MAX_BODY = 2048
+
+
+class Record(NamedTuple):
+    """One line that was logged. `body` is what printk was given, escapes stripped, bounded."""
+
+    start: int
+    end: int
+    body: bytes
+    caller: bytes
+    time: float | None
+    prefixed: bool
+
+
+_STAMP = (
+    rb"(?:<\d{1,3}>)?\[ {0,5}(?P<time>\d{1,8}\.\d{6})\] ?"
+    rb"(?:\[ {0,6}(?P<caller>[TC]\d{1,10})\] ?)?"
+)
+_PREFIX = re.compile(
+    _STAMP + rb"|<\d{1,3}>"
+    # /dev/kmsg: level, sequence, microseconds, flags
+    rb"|\d{1,3},\d{1,20},(?P<micro>\d{1,20}),[^;,]{1,8}(?:,caller=(?P<kmsg>[TC]\d{1,10}))?"
+    rb"(?:,[^;]{0,64})?;"
+    # dmesg --ctime, dmesg --decode
+    rb"|\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] ?(?:\[ {0,6}(?P<ccaller>[TC]\d{1,10})\] ?)?"
+    rb"|kern {0,3}:\w{4,6} {0,3}: (?:\[ {0,5}(?P<dtime>\d{1,8}\.\d{6})\] ?)?"
+    rb"(?:\[ {0,6}(?P<dcaller>[TC]\d{1,10})\] ?)?"
+    # syslog and journal
+    rb"|(?:\w{3} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,32}) \S{1,64} kernel: ?"
+    rb"(?:\[ {0,5}(?P<stime>\d{1,8}\.\d{6})\] ?)?(?:\[ {0,6}(?P<scaller>[TC]\d{1,10})\] ?)?"
+)
+STAMP = re.compile(_STAMP)
+_GLUED = re.compile(rb"(?:<\d{1,3}>)?\[ {0,5}\d{1,8}\.\d{6}\](?= |\[)")
+_TIMES = ("time", "dtime", "stime")
+_CALLERS = ("caller", "kmsg", "ccaller", "dcaller", "scaller")
+
+
+def split_line(line: bytes, start: int) -> Iterator[Record]:
+    """The records on one line of the console, which begins at byte `start` of the log.
+
+    Mostly it is one; where something printed no newline before, a record begins in mid-line.
+    """
+    at = 0
+    first = _GLUED.search(line)
+    if first is None:
+        yield _record(line, start)
+        return
+    cuts = [first.start()]
+    cuts += [match.start() for match in _GLUED.finditer(line, first.end())]
+    if cuts[0] > 0 and (outer := _PREFIX.match(line)) and outer.end() > cuts[0]:
+        cuts.pop(0)  # a level or syslog's own prefix, not a glued record
+    for cut in [*cuts, len(line)]:
+        if cut > at:
+            yield _record(line[at:cut], start + at)
+            at = cut
+
+
+def _record(piece: bytes, start: int) -> Record:
+    end = start + len(piece)
+    if b"\x1b" in piece:
+        piece = strip_escapes(piece)
+    match = STAMP.match(piece)
+    if match is not None:
+        when, caller = match.groups()
+        body = piece[match.end() : match.end() + MAX_BODY].rstrip()
+        return Record(start, end, body, caller or b"", float(when), True)
+    match = _PREFIX.match(piece)
+    if match is None:
+        return Record(start, end, piece[:MAX_BODY].rstrip(), b"", None, False)
+    groups = match.groupdict()
+    caller = next((groups[name] for name in _CALLERS if groups[name]), b"")
+    time = next((float(groups[name]) for name in _TIMES if groups[name]), None)
+    if groups["micro"]:
+        time = int(groups["micro"]) / 1e6
+    body = piece[match.end() : match.end() + MAX_BODY].rstrip()
+    return Record(start, end, body, caller, time, True)

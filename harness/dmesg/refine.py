@@ -1,0 +1,62 @@
+"""Complaints whose own message says more than their header."""
+
+from __future__ import annotations
+
+import re
+
+from harness.dmesg import kinds
+from harness.dmesg.kinds import Refinement
+from harness.dmesg.splat import SplatType as T
+
+_WARN = frozenset({T.WARNING})
+_WARN_BUG = frozenset({T.WARNING, T.BUG})
+_PANIC = frozenset({T.PANIC})
+
+
+def _r(
+    of: frozenset[T], message: str, type_: T, title: str, skip: re.Pattern[str] = kinds.MEMORY
+) -> Refinement:
+    return Refinement(of, re.compile(message), type_, title, skip)
+
+
+REFINEMENTS = (
+    # lib/refcount.c
+    _r(_WARN, r"^refcount_t: ", T.REFCOUNT, "WARNING: refcount bug in {function}"),
+    # lib/debugobjects.c
+    _r(_WARN, r"^ODEBUG: ", T.ODEBUG, "WARNING: ODEBUG bug in {function}", kinds.OWNER),
+    # lib/kobject.c
+    _r(_WARN, r"^kobject: ", T.KOBJECT, "WARNING: kobject bug in {function}"),
+    # lib/list_debug.c, mm/usercopy.c, fs/super.c
+    _r(
+        _WARN_BUG,
+        r"^(?:slab )?list_(?:add|del)",
+        T.LIST_CORRUPTION,
+        "list corruption in {function}",
+    ),
+    _r(
+        _WARN_BUG,
+        r"^(?:usercopy: )?[Kk]ernel memory (?:exposure|overwrite) attempt",
+        T.USERCOPY,
+        "usercopy: kernel memory bug in {function}",
+        kinds.OWNER,
+    ),
+    _r(_WARN_BUG, r"^VFS: Busy inodes after unmount", T.VFS_BUSY, "VFS: Busy inodes after unmount"),
+    _r(_WARN_BUG, r"^CFI failure at ", T.CFI, "CFI failure in {function}"),
+    # kernel/sched/core.c, kernel/panic.c, arch/arm64/kernel/traps.c
+    _r(
+        _PANIC,
+        r"corrupted stack end detected",
+        T.STACK_CORRUPTION,
+        "corrupted stack end in {function}",
+        kinds.SLEEP,
+    ),
+    _r(
+        _PANIC,
+        r"stack-protector: ",
+        T.STACK_CORRUPTION,
+        "stack-protector: kernel stack is corrupted in {function}",
+    ),
+    _r(_PANIC, r"kernel stack overflow", T.STACK_OVERFLOW, "kernel stack overflow in {function}"),
+    _r(_PANIC, r"[Oo]ut of memory", T.OUT_OF_MEMORY, "out of memory"),
+    _r(_PANIC, r"Hard LOCKUP", T.HARD_LOCKUP, "hard lockup in {function}", kinds.STUCK),
+)
