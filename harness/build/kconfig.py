@@ -1,0 +1,98 @@
+"""Making a .config from fragments, and checking that every option asked for took effect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.errors import UserError
+from harness.model import Arch, Value
+
+FRAGMENTS = Path(__file__).parent / "configs"
+
+
+class Fragment(Value):
+    """A named piece of configuration: lines `CONFIG_X=…` or `# CONFIG_X is not set`."""
+
+    name: str
+    text: str
+
+
+class Unmet(Value):
+    """An option whose value in the .config is not the one asked for; "n" stands for not set."""
+
+    option: str
+    asked: str
+    came: str
+    fragment: str
+
+    def __str__(self) -> str:
+        return f"{self.option}: asked {self.asked} ({self.fragment}), came {self.came}"
+
+
+def fragments(arch: Arch, extra: Path | None = None) -> tuple[Fragment, ...]:
+    """Read an arch's fragments, and the user's own, which comes last and so has the last word."""
+    files = sorted((FRAGMENTS / arch.name).glob("*.config"))
+    if not files:
+        raise UserError(
+            f"configuring a kernel for {arch.name}",
+            f"there are no fragments in {FRAGMENTS / arch.name}",
+            "choose another arch",
+        )
+    if extra is not None:
+        files.append(extra)
+    return tuple(_read(file) for file in files)
+
+
+def _read(file: Path) -> Fragment:
+    tried = f"reading the Kconfig fragment {file}"
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(tried, str(error), "name a text file of CONFIG_ lines") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not _SET.fullmatch(line) and not line.startswith("#"):
+            raise UserError(
+                tried,
+                f"line {number} sets no option: {line!r}",
+                "write CONFIG_NAME=value, `# CONFIG_NAME is not set`, or a comment",
+            )
+    return Fragment(name=file.name, text=text)
+
+
+_SET = re.compile(r"(CONFIG_\w+)=(\S.*?)\s*")
+_UNSET = re.compile(r"# (CONFIG_\w+) is not set\s*")
+
+
+def options(text: str) -> dict[str, str]:
+    """Read the options of a fragment or a .config by name; "n" for one that is not set."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if match := _SET.fullmatch(line):
+            found[match[1]] = match[2]
+        elif match := _UNSET.fullmatch(line):
+            found[match[1]] = "n"
+    return found
+
+
+def merged(parts: Iterable[Fragment]) -> str:
+    """One text of all options, each once, for KCONFIG_ALLCONFIG."""
+    together: dict[str, str] = {}
+    for part in parts:
+        together |= options(part.text)
+    return "".join(f"{name}={value}\n" for name, value in together.items())
+
+
+def unmet(parts: Iterable[Fragment], config: str) -> tuple[Unmet, ...]:
+    """Name every option that the fragments ask for and the .config doesn't give.
+
+    kconfig drops an option in silence if one that it depends on is missing, or if it is gone.
+    """
+    got = options(config)
+    wanted: dict[str, Unmet] = {}
+    for part in parts:
+        for name, value in options(part.text).items():
+            came = got.get(name, "n")
+            wanted[name] = Unmet(option=name, asked=value, came=came, fragment=part.name)
+    return tuple(entry for entry in wanted.values() if entry.asked != entry.came)
