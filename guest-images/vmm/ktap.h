@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Results as KTAP.  A step's description starts with the property that it
+ * speaks for; "# detail" lines before a step's line belong to it.
+ */
+#ifndef KTAP_H
+#define KTAP_H
+
+#include <stdbool.h>
+
+#define __printf(string, first)	__attribute__((format(printf, string, first)))
+#define __noreturn		__attribute__((noreturn))
+
+void ktap_begin(unsigned int steps);
+/* Report a step; returns whether it was passed. */
+bool ktap_step(bool passed, const char *description);
+/* key=value pairs about the step to come. */
+void __printf(1, 2) ktap_detail(const char *format, ...);
+/* Skip the steps that were not reported; returns the exit status. */
+int ktap_end(void);
+/* The VMM itself, or L1's user space, is at fault: no verdict on the kernel. */
+void __noreturn __printf(1, 2) bail_out(const char *format, ...);
+
+#endif /* KTAP_H */

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The guest's code and its entry points, from payload_ARCH.S. */
+#ifndef PAYLOAD_H
+#define PAYLOAD_H
+
+extern const char payload_start[], payload_end[];
+extern const char payload_store[], payload_load[], payload_call[];
+extern const char payload_fill[], payload_check[];
+
+#endif /* PAYLOAD_H */

@@ -1,0 +1,1 @@
+"""noref: a real-kernel test harness for KVM patch series."""

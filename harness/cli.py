@@ -1,0 +1,181 @@
+"""The commands.  Thin: each puts the rooms together and ends in an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from harness import job
+from harness.build.cache import default_folder
+from harness.build.tools import missing_tools, packages
+from harness.errors import EXIT_USER, NorefError
+from harness.machine.accel import choose_accel
+from harness.machine.arches import ARCHES, find_arch
+from harness.report.progress import progress
+from harness.report.terminal import show
+from harness.run.group import Limits
+
+_BUNDLED = Path(__file__).resolve().parents[1] / "kernel-patches"
+
+# 100 columns where there is no terminal to ask: the width that the table is made for.
+_WIDTH = None if sys.stdout.isatty() else 100
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name kernels, which all commands share."""
+    options = [
+        click.option("--base", "version", default="6.12", help="Kernel version of the base."),
+        click.option(
+            "--kernel-src",
+            envvar="KERNEL_SRC",
+            help="The base as a tree, a git checkout or a tarball, instead of Debian's package.",
+        ),
+        click.option(
+            "--series",
+            envvar="SERIES",
+            default="noref",
+            help="A bundled series by name, a quilt folder, an mbox, or a git range PATH:A..B; "
+            "`none` tests the base alone.",
+        ),
+        click.option("--arch", envvar="ARCH", default="x86_64", type=click.Choice([*ARCHES])),
+        click.option(
+            "--config", type=click.Path(exists=True, path_type=Path), help="More Kconfig options."
+        ),
+        click.option(
+            "--cache",
+            type=click.Path(path_type=Path),
+            default=default_folder,
+            help="Where kernels are kept.",
+        ),
+        click.option("-j", "workers", type=click.IntRange(1), help="L1s at a time."),
+        click.option("--boot-timeout", type=float, default=120.0, help="Seconds, as below."),
+        click.option(
+            "--timeout", type=float, default=30.0, help="Seconds of silence that make a hang."
+        ),
+        click.option(
+            "--results",
+            type=click.Path(path_type=Path),
+            default=Path("results"),
+            help="Where the evidence goes, in a folder for each run.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _order(
+    version: str,
+    kernel_src: str | None,
+    series: str,
+    arch: str,
+    config: Path | None,
+    cache: Path,
+    workers: int | None,
+    boot_timeout: float,
+    timeout: float,
+    results: Path,
+) -> job.Order:
+    return job.Order(
+        version=version,
+        kernel_src=kernel_src or None,
+        series=series,
+        bundled=_BUNDLED,
+        arch=find_arch(arch),
+        config=config,
+        cache=cache,
+        workers=workers or os.cpu_count() or 1,
+        limits=Limits(boot=boot_timeout, cell=timeout),
+        results=results,
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Prove a KVM patch series on real kernels: build each step, boot it, run guests, judge."""
+
+
+@cli.command()
+@_common
+@click.option("--mode", "modes", multiple=True, help="Only this mode; may be repeated.")
+@click.option("--scenario", "scenarios", multiple=True, help="Only this scenario; may be repeated.")
+@click.option("--full", is_flag=True, help="Every backing and mapping that makes sense.")
+def test(modes: tuple[str, ...], scenarios: tuple[str, ...], full: bool, **common: Any) -> int:
+    """Build every kernel of the series, run all cells in all modes, judge, and show the table."""
+    order = _order(**common)
+    console = Console(width=_WIDTH)
+    with progress(console) as bar:
+        result, folder = job.test(order, modes, scenarios, full, bar)
+    show(result, console, folder)
+    return result.status
+
+
+@cli.command()
+@_common
+@click.argument("cell")
+@click.option("--repeat", type=click.IntRange(1), default=1, help="How many times in a row.")
+def run(cell: str, repeat: int, **common: Any) -> int:
+    """Run one CELL again, KERNEL/MODE/BACKING/MAPPING/SCENARIO, and show all that was seen."""
+    console = Console(width=_WIDTH)
+    with progress(console) as bar:
+        result, folder = job.rerun(_order(**common), cell, repeat, bar)
+    show(result, console, folder)
+    return result.status
+
+
+@cli.command("shell")
+@_common
+@click.option("--kernel", default="base", help="Which kernel: `base`, or e.g. `noref+4`.")
+@click.option("--mode", default="", help="Which mode; the architecture's first if left out.")
+@click.argument("command", nargs=-1)
+def shell_(kernel: str, mode: str, command: tuple[str, ...], **common: Any) -> int:
+    """Boot a kernel and give a shell in L1 over SSH, or run COMMAND there."""
+    console = Console(width=_WIDTH, stderr=True)
+    with ExitStack() as stack:
+        with progress(console) as bar:
+            enter = stack.enter_context(job.shell(_order(**common), kernel, mode, command, bar))
+        return enter()
+
+
+@cli.command()
+@click.option("--arch", default="x86_64", type=click.Choice([*ARCHES]))
+@click.option("--packages", "only_packages", is_flag=True, help="Debian packages, one a line.")
+@click.option("--kernel-src", envvar="KERNEL_SRC")
+def doctor(arch: str, only_packages: bool, kernel_src: str | None) -> int:
+    """Say what this machine lacks, and which accelerator L1 would get."""
+    architecture = find_arch(arch)
+    missing = missing_tools(architecture, None if kernel_src else "6.12")
+    if only_packages:
+        for package in packages(missing):
+            click.echo(package)
+        return 0
+    click.echo(choose_accel(architecture).why)
+    for tool in missing:
+        click.echo(f"missing: {tool}")
+    return EXIT_USER if missing else 0
+
+
+def main() -> None:
+    """Entry point: an error meant for a person ends in its message and its exit status."""
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except NorefError as error:
+        click.echo(f"noref: {error}", err=True)
+        sys.exit(error.status)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USER)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("noref: interrupted", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Properties, expectations, verdicts.  Pure: values in, values out."""

@@ -1,0 +1,149 @@
+"""Known facts about a series, each with its reason; a run that differs either way is red.
+
+Without an entry a property is expected to hold.  Entries are matched in order, the first wins.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import UserError
+from harness.judge.table import Entry, losses
+from harness.model import Finding, Property, Standing, Value, Verdict
+
+
+class Expectation(Value):
+    """One known fact.  Empty tuples mean all.
+
+    kernels: numbers of patches applied; function: where the splat must be from that decides it
+    (a function, since lines move with every stable release).
+    """
+
+    prop: Property
+    kernels: tuple[int, ...]
+    standing: Standing
+    why: str
+    arches: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
+    backings: tuple[str, ...] = ()
+    mappings: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
+    function: str = ""
+
+    def covers(self, finding: Finding, kernel: int, arch: str) -> bool:
+        """Say whether this entry is about that finding."""
+        cell = finding.cell
+        return (
+            self.prop is finding.prop
+            and kernel in self.kernels
+            and arch in (self.arches or (arch,))
+            and cell.mode in (self.modes or (cell.mode,))
+            and finding.memory in (self.memory or (finding.memory,))
+            and cell.backing in (self.backings or (cell.backing,))
+            and cell.mapping in (self.mappings or (cell.mapping,))
+            and cell.scenario in (self.scenarios or (cell.scenario,))
+        )
+
+
+class Claim(Value):
+    """A property that the series says its last kernel has."""
+
+    prop: Property
+    why: str
+    memory: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+
+
+class Expected(Value):
+    """expected.toml, whole."""
+
+    claim: tuple[Claim, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+
+
+class Surprise(Value):
+    """A finding that is not what was expected, or a rule that the series breaks."""
+
+    finding: Finding
+    expected: str
+    why: str
+
+    def __str__(self) -> str:
+        cell, finding = self.finding.cell, self.finding
+        return (
+            f"{cell.kernel} {cell.mode}: {finding.prop.value} of {finding.memory} memory is "
+            f"{finding.standing.value}, {self.expected} ({self.why}); "
+            f"{cell.scenario} on {cell.backing} by {cell.mapping}: {finding.evidence}"
+        )
+
+
+def read_expected(path: Path) -> Expected:
+    """Read expected.toml; UserError if it is malformed."""
+    try:
+        expected = msgspec.convert(tomllib.loads(path.read_text()), Expected)
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise UserError(f"reading {path}", str(error), "correct it") from error
+    for entry in expected.expect:
+        if not entry.why.strip():
+            raise UserError(f"reading {path}", f"no reason is given for {entry}", "say why")
+    return expected
+
+
+def surprises(
+    verdicts: Iterable[Verdict], expected: Expected, kernels: Sequence[str], arch: str
+) -> list[Surprise]:
+    """Compare every finding with what is known, and the last kernel with what is claimed."""
+    found = []
+    for verdict in verdicts:
+        for finding in verdict.findings:
+            number = kernels.index(finding.cell.kernel)
+            surprise = _compare(finding, expected, number, arch)
+            if surprise is None and number == len(kernels) - 1:
+                surprise = _check_claims(finding, expected)
+            if surprise is not None:
+                found.append(surprise)
+    return found
+
+
+def _compare(finding: Finding, expected: Expected, number: int, arch: str) -> Surprise | None:
+    for entry in expected.expect:
+        if not entry.covers(finding, number, arch):
+            continue
+        if finding.standing is not entry.standing:
+            return Surprise(
+                finding=finding, expected=f"expected {entry.standing.value}", why=entry.why
+            )
+        if entry.function and entry.function not in finding.functions:
+            where = f"expected from {entry.function}"
+            return Surprise(finding=finding, expected=where, why=entry.why)
+        return None
+    if finding.standing is Standing.holds:
+        return None
+    return Surprise(finding=finding, expected="expected holds", why="nothing says otherwise")
+
+
+def _check_claims(finding: Finding, expected: Expected) -> Surprise | None:
+    for claim in expected.claim:
+        if (
+            claim.prop is finding.prop
+            and finding.memory in (claim.memory or (finding.memory,))
+            and finding.cell.mode in (claim.modes or (finding.cell.mode,))
+            and finding.standing is not Standing.holds
+        ):
+            return Surprise(finding=finding, expected="claimed by the series", why=claim.why)
+    return None
+
+
+def broken_rules(table: Iterable[Entry], base: str) -> list[Surprise]:
+    """Judge a series about which nothing is known: it may lose nothing that the base had."""
+    return [
+        Surprise(
+            finding=entry.decided_by, expected="the base had it", why="a series may lose nothing"
+        )
+        for entry in losses(table, base)
+    ]

@@ -1,0 +1,173 @@
+"""What one cell's outcome says about each property (DESIGN.md, "Properties, not recordings")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.dmesg import Splat
+from harness.model import (
+    Cell,
+    End,
+    Finding,
+    Grade,
+    Outcome,
+    PageState,
+    Property,
+    Result,
+    Scenario,
+    Standing,
+    Verdict,
+)
+
+# An exit status of the VMM that goes with a complete report: enum exit_status in vmm.h.
+_REPORTED = (0, 1)
+
+_OURS = (End.qemu, End.harness)
+
+
+def judge_cell(outcome: Outcome, scenario: Scenario) -> Verdict:
+    """Return the cell's grade, with a finding for every property that it is a witness for."""
+    cell = outcome.cell
+    if outcome.end in _OURS:
+        return Verdict(cell=cell, grade=Grade.error, reason=outcome.note)
+    findings = tuple(_findings(outcome, scenario))
+    lost = [finding for finding in findings if finding.standing is Standing.lost]
+    if lost:
+        reason = "; ".join(f"{finding.prop.value}: {finding.evidence}" for finding in lost)
+        return Verdict(cell=cell, grade=Grade.failed, reason=reason, findings=findings)
+    if all(finding.standing is Standing.unseen for finding in findings):
+        return Verdict(cell=cell, grade=Grade.skipped, reason="nothing seen", findings=findings)
+    return Verdict(cell=cell, grade=Grade.passed, reason="", findings=findings)
+
+
+def memory_class(outcome: Outcome) -> str:
+    """Return `uncounted` if pages of the region have no count of their own, else `counted`."""
+    if any(page.own_ref == 0 for page in outcome.before):
+        return "uncounted"
+    return "counted" if outcome.before else "unknown"
+
+
+def _findings(outcome: Outcome, scenario: Scenario) -> Iterator[Finding]:
+    word = _Words(outcome.cell, memory_class(outcome))
+    clean = outcome.end is End.reported and outcome.status in _REPORTED
+    yield word(Property.robustness, clean, outcome.note or "L1 and the VMM came through")
+    spoken: set[Property] = {Property.robustness}
+    for finding in _steps(outcome, scenario, word):
+        spoken.add(finding.prop)
+        yield finding
+    if scenario.control:
+        if scenario.checks in spoken:
+            return
+    elif clean:
+        yield _silence(outcome, word)
+        yield _refcounts(outcome, word)
+        yield _ownership(outcome, word)
+        spoken |= {Property.silence, Property.refcounts, Property.ownership}
+    elif outcome.splats:
+        yield _silence(outcome, word)
+        spoken.add(Property.silence)
+    if scenario.checks not in spoken:
+        yield word(scenario.checks, None, "no step came so far")
+
+
+class _Words:
+    """Makes the findings of one cell: True holds, False is lost, None is not observed."""
+
+    def __init__(self, cell: Cell, memory: str) -> None:
+        self._cell = cell
+        self._memory = memory
+
+    def __call__(
+        self, prop: Property, held: bool | None, evidence: str, splats: tuple[Splat, ...] = ()
+    ) -> Finding:
+        standings = {True: Standing.holds, False: Standing.lost, None: Standing.unseen}
+        return Finding(
+            cell=self._cell,
+            prop=prop,
+            memory=self._memory,
+            standing=standings[held],
+            evidence=evidence,
+            functions=tuple(splat.function for splat in splats),
+        )
+
+
+def _steps(outcome: Outcome, scenario: Scenario, word: _Words) -> Iterator[Finding]:
+    """Yield what the VMM's own steps say, one finding a property."""
+    known = {prop.value for prop in Property}
+    for prop in dict.fromkeys(step.prop for step in outcome.subtests):
+        if prop not in known:
+            continue
+        steps = [step for step in outcome.subtests if step.prop == prop]
+        failed = [step for step in steps if step.result is Result.not_ok]
+        done = [step for step in steps if step.result is Result.ok]
+        if failed:
+            detail = ", ".join(failed[0].detail)
+            yield word(Property(prop), False, f"not ok: {failed[0].name} ({detail})")
+        elif not done:
+            yield word(Property(prop), None, steps[0].reason)
+        elif prop == Property.detection.value:
+            yield _detection(outcome, word)
+        else:
+            yield word(Property(prop), True, "; ".join(step.name for step in done))
+
+
+def _detection(outcome: Outcome, word: _Words) -> Finding:
+    """Judge a seeded bug that was really seeded: the kernel must have complained."""
+    if not outcome.splats:
+        return word(Property.detection, False, "the seeded bug went by in silence")
+    return word(Property.detection, True, describe_splats(outcome.splats), outcome.splats)
+
+
+def _silence(outcome: Outcome, word: _Words) -> Finding:
+    if not outcome.splats:
+        return word(Property.silence, True, "no splat")
+    return word(Property.silence, False, describe_splats(outcome.splats), outcome.splats)
+
+
+def _refcounts(outcome: Outcome, word: _Words) -> Finding:
+    for before, after in _pages(outcome):
+        if _counts(before) != _counts(after):
+            what = f"{_counts_text(before)} became {_counts_text(after)}"
+            return word(Property.refcounts, False, f"pfn {before.pfn:#x}: {what}")
+    if len(list(_pages(outcome))) != len(outcome.before) or not outcome.before:
+        return word(Property.refcounts, None, "the ledger is incomplete")
+    return word(Property.refcounts, True, "every page's counts are what they were")
+
+
+def _ownership(outcome: Outcome, word: _Words) -> Finding:
+    for before, after in _pages(outcome):
+        if before.flags != after.flags:
+            old, new = (",".join(page.flags) or "none" for page in (before, after))
+            return word(Property.ownership, False, f"pfn {before.pfn:#x}: flags {old} → {new}")
+    if not _was_reached(outcome):
+        return word(Property.ownership, None, "the guest never got at the memory")
+    return word(Property.ownership, True, "every page's flags are what they were")
+
+
+def _was_reached(outcome: Outcome) -> bool:
+    first = outcome.subtests[0] if outcome.subtests else None
+    return first is not None and first.result is Result.ok
+
+
+def _pages(outcome: Outcome) -> Iterator[tuple[PageState, PageState]]:
+    """Pair the pages before and after by pfn, as a swap changes their order."""
+    after = {page.pfn: page for page in outcome.after}
+    for page in outcome.before:
+        if page.pfn in after:
+            yield page, after[page.pfn]
+
+
+def _counts(page: PageState) -> tuple[int, int, int]:
+    return page.own_ref, page.page_ref, page.mapcount
+
+
+def _counts_text(page: PageState) -> str:
+    return f"count {page.own_ref}, page_count() {page.page_ref}, mapcount {page.mapcount}"
+
+
+def describe_splats(splats: tuple[Splat, ...]) -> str:
+    """Name the first splat with its source line, and how many more there are."""
+    first = splats[0]
+    where = f" at {first.source}:{first.line}" if first.source else ""
+    more = f" and {len(splats) - 1} more" if len(splats) > 1 else ""
+    return f"{first.title}{where}{more}"

@@ -1,0 +1,90 @@
+"""A whole run, judged: what report/ shows and `result.json` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.errors import EXIT_FINDINGS, EXIT_INFRA, EXIT_OK
+from harness.judge.expected import Expected, Surprise, broken_rules, surprises
+from harness.judge.properties import judge_cell
+from harness.judge.table import Change, Entry, changes, make_table
+from harness.model import Grade, Outcome, Scenario, Value, Verdict
+
+
+class KernelState(Value):
+    """One kernel of a run.  failure: why it was not built, if it wasn't; log: its build's log."""
+
+    label: str
+    patches: int
+    subject: str
+    release: str = ""
+    failure: str = ""
+    log: str = ""
+
+
+class Setting(Value):
+    """What was run, and on what."""
+
+    series: str
+    origin: str
+    base: str
+    arch: str
+    accel: str
+    kernels: tuple[KernelState, ...]
+    modes: tuple[str, ...]
+
+
+class RunResult(Value):
+    """The judged run.  known: whether there was an expected.toml to compare with."""
+
+    setting: Setting
+    outcomes: tuple[Outcome, ...]
+    verdicts: tuple[Verdict, ...]
+    table: tuple[Entry, ...]
+    changes: tuple[Change, ...]
+    surprises: tuple[Surprise, ...]
+    known: bool
+    seconds: float
+
+    @property
+    def unbuilt(self) -> tuple[KernelState, ...]:
+        return tuple(kernel for kernel in self.setting.kernels if kernel.failure)
+
+    @property
+    def errors(self) -> tuple[Verdict, ...]:
+        return tuple(verdict for verdict in self.verdicts if verdict.grade is Grade.error)
+
+    @property
+    def status(self) -> int:
+        """The exit status: findings weigh more than errors, as they stand whatever else failed."""
+        if self.surprises or self.unbuilt:
+            return EXIT_FINDINGS
+        return EXIT_INFRA if self.errors or not self.verdicts else EXIT_OK
+
+
+def judge_run(
+    setting: Setting,
+    outcomes: Sequence[Outcome],
+    scenarios: Sequence[Scenario],
+    expected: Expected | None,
+    seconds: float,
+) -> RunResult:
+    """Judge every outcome, and the series by what is known of it or else by the rule."""
+    by_name = {scenario.name: scenario for scenario in scenarios}
+    verdicts = tuple(judge_cell(outcome, by_name[outcome.cell.scenario]) for outcome in outcomes)
+    kernels = [kernel.label for kernel in setting.kernels]
+    table = make_table(verdicts)
+    if expected is None:
+        red = broken_rules(table, kernels[0])
+    else:
+        red = surprises(verdicts, expected, kernels, setting.arch)
+    return RunResult(
+        setting=setting,
+        outcomes=tuple(outcomes),
+        verdicts=verdicts,
+        table=table,
+        changes=changes(table, kernels),
+        surprises=tuple(red),
+        known=expected is not None,
+        seconds=seconds,
+    )

@@ -1,0 +1,102 @@
+"""The result: kernel × mode × memory × property, and what a series gains and loses, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from harness.model import Finding, Property, Standing, Value, Verdict
+
+
+class Entry(Value):
+    """One field of the table: what all its cells say together, and the cell that decided it."""
+
+    kernel: str
+    mode: str
+    memory: str
+    prop: Property
+    standing: Standing
+    cells: int
+    decided_by: Finding
+
+
+class Change(Value):
+    """A property that a patch changed: the first kernel that has it, or has it no more."""
+
+    kernel: str
+    mode: str
+    memory: str
+    prop: Property
+    before: Standing
+    after: Standing
+    finding: Finding
+
+    @property
+    def gained(self) -> bool:
+        return self.after is Standing.holds
+
+
+def make_table(verdicts: Iterable[Verdict]) -> tuple[Entry, ...]:
+    """Put the findings of all cells together: one lost cell loses the property."""
+    groups: dict[tuple[str, str, str, Property], list[Finding]] = {}
+    for verdict in verdicts:
+        for finding in verdict.findings:
+            key = (finding.cell.kernel, finding.cell.mode, finding.memory, finding.prop)
+            groups.setdefault(key, []).append(finding)
+    return tuple(
+        _entry(kernel, mode, memory, prop, findings)
+        for (kernel, mode, memory, prop), findings in groups.items()
+    )
+
+
+def _entry(
+    kernel: str, mode: str, memory: str, prop: Property, findings: Sequence[Finding]
+) -> Entry:
+    order = (Standing.lost, Standing.holds, Standing.unseen)
+    worst = min(findings, key=lambda finding: order.index(finding.standing))
+    return Entry(
+        kernel=kernel,
+        mode=mode,
+        memory=memory,
+        prop=prop,
+        standing=worst.standing,
+        cells=len(findings),
+        decided_by=worst,
+    )
+
+
+def changes(table: Iterable[Entry], kernels: Sequence[str]) -> tuple[Change, ...]:
+    """Attribute every change of a property to the first kernel that shows it."""
+    found: list[Change] = []
+    last: dict[tuple[str, str, Property], Entry] = {}
+    for entry in sorted(table, key=lambda entry: kernels.index(entry.kernel)):
+        key = (entry.mode, entry.memory, entry.prop)
+        before = last.get(key)
+        if before is not None and before.standing is not entry.standing:
+            found.append(
+                Change(
+                    kernel=entry.kernel,
+                    mode=entry.mode,
+                    memory=entry.memory,
+                    prop=entry.prop,
+                    before=before.standing,
+                    after=entry.standing,
+                    finding=entry.decided_by,
+                )
+            )
+        last[key] = entry
+    return tuple(found)
+
+
+def losses(table: Iterable[Entry], base: str) -> tuple[Entry, ...]:
+    """Return what a kernel lacks and the base had: what no kernel of a series may lose."""
+    entries = tuple(table)
+    had = {
+        (entry.mode, entry.memory, entry.prop)
+        for entry in entries
+        if entry.kernel == base and entry.standing is Standing.holds
+    }
+    return tuple(
+        entry
+        for entry in entries
+        if entry.standing is Standing.lost and (entry.mode, entry.memory, entry.prop) in had
+    )

@@ -1,0 +1,1 @@
+"""One L1: architecture and accelerator, QEMU and QMP, console, saved states, SSH."""

@@ -1,0 +1,40 @@
+"""x86-64: KVM on AMD SVM under emulation, on SVM or VMX with nested KVM.
+
+Facts (NOREF.md, measured with QEMU 7.2): `-M pc` with ACPI boots reliably under emulation, while
+machines without ACPI's timers hang in about half of the boots; TCG emulates SVM, nested paging
+included, but not VMX.
+"""
+
+from harness.model import Arch, Mode
+
+ARCH = Arch(
+    name="x86_64",
+    kbuild="x86",
+    image="arch/x86/boot/bzImage",
+    cross="x86_64-linux-gnu-",
+    qemu="qemu-system-x86_64",
+    machine="pc",
+    cpu="EPYC,+svm",
+    console="ttyS0",
+    modes=(
+        Mode(
+            name="tdp",
+            options=(),
+            facts=("kvm.tdp_mmu=Y",),
+            why="nested paging by the TDP MMU, the default",
+        ),
+        Mode(
+            name="legacy",
+            options=("kvm.tdp_mmu=0",),
+            facts=("kvm.tdp_mmu=N",),
+            why="nested paging by the legacy MMU",
+        ),
+        Mode(
+            name="shadow",
+            options=("kvm_amd.npt=0", "kvm_intel.ept=0"),
+            facts=("kvm.tdp_mmu=N",),
+            why="shadow paging, as on CPUs without nested paging",
+        ),
+    ),
+    nested=(("svm", "kvm_amd"), ("vmx", "kvm_intel")),
+)

@@ -1,0 +1,178 @@
+"""A booted L1 and its saved state, and the end of an L1 that failed.
+
+L1 is booted once, stopped when its agent is ready, and migrated to a file; its RAM is a file
+already, shared while saving and mapped privately, copy-on-write, while restoring (QEMU's
+x-ignore-shared).  So each cell starts from the same untouched L1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pexpect
+from pexpect.socket_pexpect import SocketSpawn
+
+from harness.errors import InfraError
+from harness.machine.qemu import Qemu, Spec
+from harness.model import End, Mode, Value
+
+BOOT_TIMEOUT = 120.0
+OUTPUT_LIMIT = 1 << 20
+
+# What L1's kernel says when its clocks or CPUs are broken under emulation (NOREF.md): such an L1
+# hangs at the first KVM_RUN about every other time, and says nothing about the series.
+_BROKEN = re.compile(
+    rb"Marking TSC unstable due to could not calculate TSC khz"
+    rb"|APIC timer disabled due to verification failure"
+)
+
+
+class L1Failed(Exception):
+    """L1 didn't do what it was asked; end says whose fault it is, note what happened."""
+
+    def __init__(self, end: End, note: str, output: bytes = b"") -> None:
+        super().__init__(note)
+        self.end = end
+        self.note = note
+        self.output = output
+
+
+class Reply(Value):
+    """What the agent said: the command's output, and its exit status."""
+
+    output: bytes
+    status: int
+
+
+class Saved(Value):
+    """An L1 that waits in files: device state and RAM.  facts: what it said of itself."""
+
+    spec: Spec
+    state: Path
+    ram: Path
+    facts: dict[str, str]
+
+
+class L1:
+    """An L1 whose agent can be talked to."""
+
+    def __init__(self, qemu: Qemu) -> None:
+        self._qemu = qemu
+        self._agent: SocketSpawn[bytes] = SocketSpawn(qemu.agent, use_poll=True)
+        self._agent.delaybeforesend = None
+
+    def wait_ready(self, timeout: float) -> dict[str, str]:
+        """Wait for the agent's first line; return the facts in it."""
+        _, match = self._expect(rb"ready ([^\n]*)\n", timeout, End.no_boot)
+        words = match[1].decode(errors="replace").split()
+        return dict(word.split("=", 1) for word in words if "=" in word)
+
+    def run(self, words: tuple[str, ...], timeout: float) -> Reply:
+        """Run the VMM with these words; L1Failed if its status never comes."""
+        self._agent.send(f"run {' '.join(words)}\n".encode())
+        output, match = self._expect(rb"(?:^|\n)status (\d+)\r?\n", timeout, End.hang)
+        return Reply(output=output, status=int(match[1]))
+
+    def _expect(self, pattern: bytes, timeout: float, late: End) -> tuple[bytes, re.Match[bytes]]:
+        agent = self._agent
+        found = agent.expect([pattern, pexpect.EOF, pexpect.TIMEOUT], timeout=timeout)
+        output = (agent.before or b"")[-OUTPUT_LIMIT:]
+        if found == 0:
+            match = agent.match
+            assert isinstance(match, re.Match)
+            return output, match
+        if found == 1:
+            raise self._lost(output, late)
+        raise self._stuck(output, timeout, late)
+
+    def _lost(self, output: bytes, late: End) -> L1Failed:
+        """QEMU is gone: by L1's doing, or by its own."""
+        reason = self._qemu.shutdown_reason()
+        if reason.startswith("guest"):
+            end = End.no_boot if late is End.no_boot else End.panic
+            return L1Failed(end, f"L1 ended by itself ({reason})", output)
+        return L1Failed(End.qemu, str(self._qemu.died("running L1")), output)
+
+    def _stuck(self, output: bytes, timeout: float, late: End) -> L1Failed:
+        """L1 is silent.  Have its CPUs print where they are, unless QEMU is stuck itself."""
+        if not self._qemu.answers():
+            died = self._qemu.died("asking QEMU after a silent L1")
+            return L1Failed(End.qemu, str(died), output)
+        self._qemu.execute("inject-nmi")
+        self._qemu.ended(5.0)
+        return L1Failed(late, f"L1 was silent for {timeout:.0f} s", output)
+
+
+@contextmanager
+def boot(spec: Spec, console: Path) -> Iterator[L1]:
+    """Start L1 and yield it at once; L1Failed comes from its methods."""
+    with Qemu(spec.command(), console) as qemu:
+        yield L1(qemu)
+
+
+def save(spec: Spec, mode: Mode, folder: Path, console: Path, timeout: float) -> Saved:
+    """Boot L1 up to its ready point, check that it is what was asked for, and save it to folder.
+
+    KernelError-like failures come as L1Failed with the end no_boot or no_module; an L1 that is
+    not what was asked for is an InfraError.
+    """
+    ram = folder / "ram"
+    state = folder / "state"
+    with Qemu(spec.command(ram=ram), console) as qemu:
+        facts = L1(qemu).wait_ready(timeout)
+        check_facts(facts, spec, mode, console)
+        qemu.execute("stop")
+        _share_ram(qemu)
+        with state.open("wb") as file:
+            qemu.give_file(file.fileno(), "state")
+        qemu.execute("migrate", uri="fd:state")
+        qemu.migration_done()
+    return Saved(spec=spec, state=state, ram=ram, facts=facts)
+
+
+@contextmanager
+def restore(saved: Saved, console: Path) -> Iterator[L1]:
+    """Start an L1 from its saved state, which stays as it is, and yield it running."""
+    command = saved.spec.command(ram=saved.ram, shared=False)
+    with Qemu(command, console, incoming=True) as qemu, saved.state.open("rb") as state:
+        _share_ram(qemu)
+        qemu.give_file(state.fileno(), "state")
+        qemu.execute("migrate-incoming", uri="fd:state")
+        qemu.migration_done()
+        qemu.execute("cont")
+        yield L1(qemu)
+
+
+def check_facts(facts: dict[str, str], spec: Spec, mode: Mode, console: Path) -> None:
+    """Compare what L1 says of itself with what was asked for."""
+    if facts.get("module") != "Y":
+        raise L1Failed(End.no_module, "the test module didn't load: there is no /dev/noref")
+    if facts.get("kvm") != "Y":
+        raise L1Failed(End.no_boot, "KVM didn't start in L1: there is no /dev/kvm")
+    wrong = [fact for fact in mode.facts if facts.get(fact.split("=")[0]) != fact.split("=")[1]]
+    if facts.get("cpus") != str(spec.cpus):
+        wrong.append(f"cpus={spec.cpus}")
+    if wrong:
+        raise InfraError(
+            f"booting L1 for mode {mode.name}",
+            f"wanted {' '.join(wrong)}, L1 says {facts}",
+            "see why in L1's log",
+            console,
+        )
+    broken = _BROKEN.search(console.read_bytes())
+    if broken:
+        raise InfraError(
+            "booting L1",
+            f"its clocks don't work: {broken[0].decode()}",
+            "keep ACPI and its timers in the kernel's configuration",
+            console,
+        )
+
+
+def _share_ram(qemu: Qemu) -> None:
+    names = ("x-ignore-shared", "events")
+    capabilities = [{"capability": name, "state": True} for name in names]
+    qemu.execute("migrate-set-capabilities", capabilities=capabilities)

@@ -1,0 +1,1 @@
+"""Plans of cells; running one; running many."""

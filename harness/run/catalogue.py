@@ -1,0 +1,91 @@
+"""The scenario list, and the cells that come of it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import InfraError, UserError
+from harness.model import Arch, Cell, Scenario, Value
+
+GUEST_IMAGES = Path(__file__).resolve().parents[2] / "guest-images"
+
+
+class _File(Value):
+    scenario: tuple[Scenario, ...]
+
+
+def read_catalogue(path: Path = GUEST_IMAGES / "scenarios.toml") -> tuple[Scenario, ...]:
+    """Read the scenario list; InfraError if it is not one."""
+    try:
+        scenarios = msgspec.convert(tomllib.loads(path.read_text()), _File).scenario
+    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise InfraError("reading the scenario list", str(error), f"correct {path}") from error
+    for scenario in scenarios:
+        for pair in scenario.main:
+            backing, _, mapping = pair.partition("/")
+            if backing not in scenario.backings or mapping not in scenario.mappings:
+                raise InfraError(
+                    "reading the scenario list",
+                    f"{scenario.name}: main has {pair}, which backings × mappings has not",
+                    f"correct {path}",
+                )
+    return scenarios
+
+
+def plan_cells(
+    scenarios: Iterable[Scenario],
+    arch: Arch,
+    kernels: Sequence[str],
+    modes: Sequence[str],
+    *,
+    full: bool = False,
+) -> list[Cell]:
+    """Return the cells of a run, those of one kernel and mode together.
+
+    full: every backing and mapping that makes sense, instead of the main ones.
+    """
+    return [
+        Cell(kernel=kernel, mode=mode, backing=backing, mapping=mapping, scenario=scenario.name)
+        for kernel in kernels
+        for mode in modes
+        for scenario in scenarios
+        if not scenario.arches or arch.name in scenario.arches
+        if not scenario.modes or mode in scenario.modes
+        for backing, mapping in _memory(scenario, full)
+    ]
+
+
+def _memory(scenario: Scenario, full: bool) -> list[tuple[str, str]]:
+    if full:
+        return [(b, m) for b in scenario.backings for m in scenario.mappings]
+    return [(b, m) for b, _, m in (pair.partition("/") for pair in scenario.main)]
+
+
+def parse_cell(text: str, scenarios: Iterable[Scenario], arch: Arch) -> Cell:
+    """Read a cell's text form; UserError says which word is wrong and what it could be."""
+    words = text.strip("/").split("/")
+    if len(words) != 5:
+        raise UserError(
+            f"reading the cell {text!r}",
+            f"it has {len(words)} words",
+            "write KERNEL/MODE/BACKING/MAPPING/SCENARIO, e.g. noref+4/tdp/tail/fault/guest_write",
+        )
+    kernel, mode, backing, mapping, name = words
+    by_name = {scenario.name: scenario for scenario in scenarios}
+    _check_word("scenario", name, by_name)
+    scenario = by_name[name]
+    _check_word("mode", mode, [m.name for m in arch.modes])
+    _check_word(f"backing of {name}", backing, scenario.backings)
+    _check_word(f"mapping of {name}", mapping, scenario.mappings)
+    return Cell(kernel=kernel, mode=mode, backing=backing, mapping=mapping, scenario=name)
+
+
+def _check_word(what: str, word: str, allowed: Iterable[str]) -> None:
+    if word not in allowed:
+        raise UserError(
+            f"looking up the {what} {word!r}", "there is none", f"use one of: {', '.join(allowed)}"
+        )

@@ -1,0 +1,100 @@
+"""Running one cell: restore L1, let the VMM run the scenario, keep everything that was seen."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from harness.dmesg import find_splats
+from harness.errors import NorefError
+from harness.machine.l1 import L1Failed, Reply, Saved, restore
+from harness.model import Cell, End, Outcome
+from harness.run.ktap import read_report
+
+# The agent's last word in L1's kernel log, written when the VMM is done (guest-images/l1/init).
+_END_MARK = b"noref: end of cell"
+
+_LOG_LIMIT = 64 << 20
+
+
+def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float) -> Outcome:
+    """Run the cell on a pristine L1; every failure becomes an outcome, none is raised.
+
+    results: the run's folder; the cell's own folder lies below it, under the cell's name.
+    timeout: seconds of silence after which L1 counts as hung.
+    """
+    folder = cell_folder(results, cell)
+    console = folder / "console.log"
+    started = time.monotonic()
+    output = b""
+    status: int | None = None
+    end, note = End.reported, ""
+    try:
+        with restore(saved, console) as l1:
+            reply = l1.run((cell.scenario, cell.backing, cell.mapping), timeout)
+        output, status, note = reply.output, reply.status, _describe(reply)
+    except L1Failed as failure:
+        end, note, output = failure.end, failure.note, failure.output
+    except NorefError as error:
+        end, note = End.qemu, str(error)
+    log = read_log(console)
+    if end is End.reported and _END_MARK not in log:
+        end, note = End.harness, f"L1's log doesn't reach the end of the cell; log: {console}"
+    report = read_report(output)
+    outcome = Outcome(
+        cell=cell,
+        end=end,
+        status=status,
+        note=note,
+        subtests=report.subtests,
+        before=report.before,
+        after=report.after,
+        splats=find_splats(log),
+        seconds=round(time.monotonic() - started, 3),
+        folder=str(folder.relative_to(results)),
+    )
+    (folder / "vmm.ktap").write_bytes(output)
+    keep(
+        outcome,
+        saved.spec.by_hand(f"noref.cell={cell.scenario}/{cell.backing}/{cell.mapping}"),
+        folder,
+    )
+    return outcome
+
+
+def cell_folder(results: Path, cell: Cell) -> Path:
+    """Make and return the folder of a cell's evidence."""
+    folder = results / "cells" / str(cell)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def keep(outcome: Outcome, by_hand: str, folder: Path) -> None:
+    """Write the outcome, and the commands that run the cell again."""
+    text = msgspec.json.format(msgspec.json.encode(outcome), indent=1)
+    (folder / "outcome.json").write_bytes(text + b"\n")
+    again = f"# by the harness:\nnoref run {outcome.cell}\n# by hand, on the terminal:\n{by_hand}\n"
+    (folder / "again").write_text(again)
+
+
+def read_log(console: Path) -> bytes:
+    """Return L1's log; nothing if it never said anything."""
+    try:
+        with console.open("rb") as file:
+            return file.read(_LOG_LIMIT)
+    except FileNotFoundError:
+        return b""
+
+
+def _describe(reply: Reply) -> str:
+    """Say what is wrong with a reply whose status is not that of a report."""
+    report = read_report(reply.output)
+    if report.bailed_out:
+        return f"the VMM gave up: {report.bailed_out}"
+    if reply.status > 128:
+        return f"the VMM was killed by signal {reply.status - 128}"
+    if reply.status > 1 or not report.complete:
+        return f"the VMM's report is not complete (exit status {reply.status})"
+    return ""

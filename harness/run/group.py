@@ -1,0 +1,176 @@
+"""Running all cells of one kernel and mode: one boot, one saved state, many cells."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from threading import Event
+
+from harness.dmesg import find_splats
+from harness.errors import NorefError
+from harness.machine.accel import Accel
+from harness.machine.l1 import L1Failed, save
+from harness.machine.qemu import Spec
+from harness.model import Arch, BuiltKernel, Cell, End, Mode, Outcome, Property, Scenario, Value
+from harness.run.cell import cell_folder, keep, read_log, run_cell
+
+# ignore_loglevel: `quiet` and its kin hide WARNINGs; panic=-1: a panic ends QEMU at once;
+# unknown_nmi_panic: the NMI that a hung L1 gets makes its CPUs say where they are.
+_APPEND = ("ignore_loglevel", "panic=-1", "unknown_nmi_panic")
+
+# What the boot itself says, where it says something: a complaint before the first cell.
+BOOT = Scenario(
+    name="boot",
+    checks=Property.silence,
+    backings=(),
+    mappings=(),
+    main=(),
+    why="The kernel complained before any cell began.",
+)
+
+
+class Limits(Value):
+    """Seconds of silence after which L1 counts as hung, while booting and in a cell."""
+
+    boot: float = 120.0
+    cell: float = 30.0
+
+
+class Places(Value):
+    """results: where evidence is kept; scratch: where saved states live while they are used."""
+
+    results: Path
+    scratch: Path
+
+
+class Group(Value):
+    """The cells of one kernel and mode."""
+
+    kernel: BuiltKernel
+    mode: Mode
+    cells: tuple[Cell, ...]
+
+
+def l1_spec(kernel: BuiltKernel, mode: Mode, arch: Arch, accel: Accel) -> Spec:
+    """Return what L1 is made of for this kernel and mode."""
+    return Spec(
+        arch=arch,
+        accel=accel,
+        kernel=kernel.image,
+        initramfs=kernel.initramfs,
+        append=(*_APPEND, *mode.options),
+    )
+
+
+def run_group(
+    group: Group,
+    spec: Spec,
+    places: Places,
+    limits: Limits,
+    tell: Callable[[Outcome], None],
+    stop: Event,
+) -> list[Outcome]:
+    """Run the cells one after the other, each from the saved state; tell each outcome at once."""
+    results = places.results
+    outcomes: list[Outcome] = []
+
+    def add(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        tell(outcome)
+
+    folder = results / "boots" / group.kernel.label / group.mode.name
+    folder.mkdir(parents=True, exist_ok=True)
+    console = folder / "console.log"
+    scratch = places.scratch / f"{group.kernel.label}-{group.mode.name}"
+    scratch.mkdir()
+    try:
+        saved = save(spec, group.mode, scratch, console, limits.boot)
+        boot = _boot_complaints(group, console, results)
+        if boot is not None:
+            add(boot)
+        for cell in group.cells:
+            if stop.is_set():
+                break
+            add(run_cell(saved, cell, results, limits.cell))
+    except (L1Failed, NorefError) as failure:
+        end = failure.end if isinstance(failure, L1Failed) else End.qemu
+        for cell in group.cells:
+            add(_unbooted(cell, end, f"{failure}; log: {console}", console, spec, results))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return outcomes
+
+
+def _unbooted(cell: Cell, end: End, note: str, console: Path, spec: Spec, results: Path) -> Outcome:
+    folder = cell_folder(results, cell)
+    outcome = Outcome(
+        cell=cell,
+        end=end,
+        note=note,
+        splats=find_splats(read_log(console)),
+        folder=str(folder.relative_to(results)),
+    )
+    keep(outcome, spec.by_hand(), folder)
+    return outcome
+
+
+def _boot_complaints(group: Group, console: Path, results: Path) -> Outcome | None:
+    splats = find_splats(read_log(console))
+    if not splats:
+        return None
+    cell = Cell(
+        kernel=group.kernel.label,
+        mode=group.mode.name,
+        backing="none",
+        mapping="none",
+        scenario=BOOT.name,
+    )
+    return Outcome(
+        cell=cell,
+        end=End.reported,
+        status=0,
+        splats=splats,
+        folder=str(console.parent.relative_to(results)),
+    )
+
+
+def run_groups(
+    groups: Sequence[Group],
+    arch: Arch,
+    accel: Accel,
+    places: Places,
+    limits: Limits,
+    workers: int,
+    tell: Callable[[Outcome], None],
+    make_executor: Callable[[int], Executor] = ThreadPoolExecutor,
+) -> Iterator[Outcome]:
+    """Run the groups side by side; yield all outcomes in the order of the plan.
+
+    An interrupt lets the cells that run come to their end, starts no more, and goes on up.
+    """
+    stop = Event()
+    done: dict[int, list[Outcome]] = {}
+    with make_executor(workers) as pool:
+        futures = {
+            pool.submit(
+                run_group,
+                group,
+                l1_spec(group.kernel, group.mode, arch, accel),
+                places,
+                limits,
+                tell,
+                stop,
+            ): number
+            for number, group in enumerate(groups)
+        }
+        try:
+            for future in as_completed(futures):
+                done[futures[future]] = future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    for number in range(len(groups)):
+        yield from done[number]
