@@ -68,13 +68,14 @@ def build_kernels(
     module doesn't build for the base.  The calling thread must live as long as the iterator is
     used: make ends with the thread that started it.
     """
-    count = len(series.patches[:upto]) if series is not None else 0
+    count = len(series.patches) if series is not None else 0
     if upto is not None and not 0 <= upto <= count:
         raise UserError(
             f"building the kernels up to patch {upto}",
             f"the series has {count} patches",
             f"choose a number from 0 to {count}",
         )
+    count = count if upto is None else upto
     line = _Line(base, series, count, arch, cache, guest, progress, fragment)
     for k in range(count + 1):
         yield line.kernel(k)

@@ -9,8 +9,8 @@ CACHE/tree/BASE/obj/CONFIG.running   there while make runs
 
 from __future__ import annotations
 
-import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,11 +159,10 @@ class OptionsUnmet(BuildFailed):
 
 def drop_newer(folder: Path, since_ns: int) -> None:
     """Delete the files below folder that were written since, objects and dependencies alike."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            if not os.path.islink(path) and os.stat(path).st_mtime_ns >= since_ns:
-                os.unlink(path)
+    for path in list(folder.rglob("*")):
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_mtime_ns >= since_ns:
+            path.unlink()
     # kconfig writes several files from one .config; a new one makes it write them all again.
     (folder / "include/config/auto.conf").unlink(missing_ok=True)
 

@@ -6,7 +6,8 @@ import enum
 import hashlib
 import os
 import re
-import stat
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,7 +116,12 @@ def _git_key(path: Path) -> str:
     """Name a checkout by its commit and by what differs from it in the working tree."""
     digest = hashlib.sha256()
     digest.update(_ask_git(path, "rev-parse", "HEAD"))
-    digest.update(_ask_git(path, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv"))
+    with tempfile.TemporaryDirectory(prefix="noref-index-") as folder:
+        index = Path(folder) / "index"
+        shutil.copy(
+            path / os.fsdecode(_ask_git(path, "rev-parse", "--git-path", "index"))[:-1], index
+        )
+        digest.update(_ask_git(path, *_DIFF, index=index))
     for name in _ask_git(path, "ls-files", "-z", "--others", "--exclude-standard").split(b"\0"):
         if name:
             file = path / os.fsdecode(name)
@@ -132,8 +138,11 @@ def git_files(path: Path) -> list[str]:
     return sorted(name for name in found if (path / name).is_symlink() or (path / name).is_file())
 
 
-def _ask_git(path: Path, *arguments: str) -> bytes:
-    result = git(*arguments, cwd=path, repository=True)
+_DIFF = ("diff", "HEAD", "--binary", "--full-index", "--no-ext-diff", "--no-textconv", "--no-color")
+
+
+def _ask_git(path: Path, *arguments: str, index: Path | None = None) -> bytes:
+    result = git(*arguments, cwd=path, repository=True, index=index)
     if result.returncode:
         raise UserError(
             f"asking git about the base {path} (git {' '.join(arguments)})",
@@ -154,26 +163,21 @@ def _tree_key(path: Path) -> str:
 
 def tree_files(path: Path) -> Iterator[str]:
     """List what makes up a plain tree, without what git or a build in the tree left there."""
-    for folder, subfolders, names in os.walk(path):
-        below = os.path.relpath(folder, path)
-        subfolders[:] = sorted(name for name in subfolders if not _is_product(below, name, True))
-        # os.walk counts a symbolic link to a folder as a folder, and does not follow it.
-        links = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
-        for name in sorted(names + links):
-            if not _is_product(below, name, False):
-                entry = os.path.normpath(os.path.join(below, name))
-                mode = (path / entry).lstat().st_mode
-                if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
-                    yield entry
+    return _files_below(str(path), "")
+
+
+def _files_below(folder: str, prefix: str) -> Iterator[str]:
+    with os.scandir(folder) as listing:
+        entries = sorted(listing, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            generated = entry.name in {"config", "generated"} and prefix.endswith("include/")
+            if not generated and entry.name not in {".git", "__pycache__"}:
+                yield from _files_below(entry.path, f"{prefix}{entry.name}/")
+        # No file of Linux itself has such a name (checked on 6.12).  In a worktree .git is a file.
+        elif entry.name != ".git" and not _PRODUCTS.fullmatch(entry.name):
+            if entry.is_symlink() or entry.is_file():
+                yield prefix + entry.name
 
 
 _PRODUCTS = re.compile(r".*\.(o|ko|a|cmd|mod|order|symvers|dtb|gcno|gcda)|\.config(\.old)?|vmlinux")
-
-
-def _is_product(below: str, name: str, folder: bool) -> bool:
-    if folder:
-        return name in {".git", "__pycache__", ".tmp_versions"} or (
-            os.path.basename(below) == "include" and name in {"config", "generated"}
-        )
-    # No file of Linux itself has such a name (checked on 6.12).  In a worktree .git is a file.
-    return name == ".git" or _PRODUCTS.fullmatch(name) is not None
