@@ -22,6 +22,11 @@ _PROBE = 6
 _PROBE_RECORDS = 400
 
 
+def is_banner(body: bytes) -> bool:
+    """Whether a kernel begins to run here."""
+    return _BANNER.match(body) is not None
+
+
 class BootWatch:
     """Sees every banner; says which of them is a boot that nobody asked for."""
 
@@ -44,7 +49,7 @@ class BootWatch:
 
     def push(self, record: Record) -> Iterator[Splat]:
         """Take one more record."""
-        if _BANNER.match(record.body):
+        if is_banner(record.body):
             yield from self.close()
             if self._booted and self._expected:
                 self._first = []

@@ -53,7 +53,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     trace = _main_trace(kind, lines, stacks)
     candidates = list(_candidates(kind, groups, stacks, trace))
     function = first_outside([frame.name for frame in candidates], skip)
-    if not function and (held := next(map(_held_at, lines), "")):
+    if not function and (held := next(filter(None, map(_held_at, lines)), "")):
         function = held
     guilty = next((frame for frame in candidates if frame.name == function), Frame(""))
     source, line = _place(kind, groups, function, candidates, guilty)
@@ -156,7 +156,10 @@ def _title(template: str, function: str, groups: dict[str, str]) -> str:
 
     def fill(match: re.Match[str]) -> str:
         name = match.group(1)
-        return function if name == "function" else stable(groups.get(name, ""))
+        if name == "function":
+            return function
+        value = groups.get(name, "")
+        return value if name == "cache" else stable(value)
 
     return " ".join(_FIELDS.sub(fill, template).split())[:_TITLE]
 

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from harness.dmesg.kinds import Kind
+from harness.dmesg.lines import END_MARKER, after_end, in_report, is_context, is_evidence
 from harness.dmesg.records import Record
 
 MAX_LINES = 2000
@@ -18,34 +19,6 @@ _STRANGERS_AFTER_END = 8
 _SILENCE = 30.0
 
 _END_TRACE = re.compile(rb"-{2,4}\[ end (?:trace|Kernel panic)")
-
-# The first word of lines that reports are made of.
-_WORDS = frozenset(
-    b"""CPU: Modules RIP: EIP: RSP: ESP: RAX: RDX: RBP: R10: R13: EAX: ESI: FS: GS: CS: DS: CR2: DR0:
-    DR3: DR6: PKRU: ORIG_RAX: Call Code: Hardware Tainted: Workqueue: Stopper: Stack: PGD *pde *pdpt
-    #PF: IDT: LDTR: TR: BAD Oops: RBX: RCX: RDI: R08: R09: R11: R12: R14: R15: EFLAGS: EBX:
-    pstate: pc lr sp pmr_save: Mem ESR EC SET EA FSC Data ISV CM GCS SSE SF Internal swapper user
-    stack other which but and to the ... lock( rlock( sync( *** Possible Chain May CPU0 CPU1 ----
-    local_irq_disable(); <Interrupt> irq hardirqs softirqs INFO: Showing no in_atomic():
-    preempt_count: RCU rcu_scheduler_active Preemption caller Read Write Free Allocated Freed
-    Last Second The This Memory which variable: page: page page_type: flags: anon raw: head: memcg:
-    page_owner page_owner: allocated freed aops: ksm file addr: addr Local Uninit Byte Bytes Reported
-    value Object Redzone Padding Slab FIX Bytes: comm hex backtrace backtrace: task: Sending NMI
-    Kernel Rebooting Dumping note: Showing Mem-Info: Node DMA Normal Tasks oom-kill: Out lock: owner:
-    rcu: context-{ kthread Unless Stack (detected (t= blocking All handlers: Disabling Panic
-    active_anon:0 lowmem_reserve[]: Kernel panic Race race reordered""".split()
-)
-_LINE = re.compile(
-    rb"\s*(?:\(?\??\s*[\w.$]+\+0x[0-9a-f]+|\[<|</?[A-Z]|x\d{1,2}\s*:|#\d{1,3}:|->|[0-9a-f]{4,16}[:>]|"
-    rb">?[0-9a-f]{8,16}|\d+ locks? held by|={20,}|-{20,}|-{2,4}\[|\^|\{|\[[ \d]+\]|\d+-[O.]|"
-    rb"[\w.$]+ \S+\.[chS]:\d+|[\w.$]+ \(\S+\.[chS]:\d+|\(|.{1,40}/\d{1,8} (?:is|just|\[HC)|"
-    rb".{0,60}(?:kernel_fault|pagetables|pgtable|bytes of|exited with|cause Oops))"
-)
-_AFTER_END = re.compile(
-    rb"\s*(?:R[A-Z0-9]{2}: |R\d\d: |[EFGDC]S: |CR\d: |DR\d: |PKRU: |Code: |Kernel |Rebooting|Dumping|"
-    rb"note: .*exited with|-{2,4}\[ end|x\d{1,2}\s*:|Fixing recursive|SMP: |PHYS_OFFSET|CPU features|"
-    rb"Memory Limit|={20,}|ORIG_RAX|Thread overran|EFI stub|BUG: spinlock)"
-)
 
 
 class Draft:
@@ -67,12 +40,12 @@ class Draft:
         self.died = kind.oops
         self.finished = False
         self.panic = b""
-        self.cut_short = False
+        # more than a line that looks like a header
+        self.evident = kind.oops
+        # context, registers or a trace have begun
+        self.announced = kind.oops
         self._waiting: list[bytes] = []
         self._strangers = 0
-        self._evidence = kind.oops
-        # a trace or registers that have the kernel's prefix
-        self.stamped_evidence = False
 
     def adopt(self, kind: Kind, match: re.Match[bytes], record: Record, number: int) -> None:
         """The report turns out to be of this kind: its real header came after its first line."""
@@ -111,20 +84,21 @@ class Draft:
         if self.silent_since(record.time):
             return False
         if self.finished and not self.panic:
-            if _AFTER_END.match(body):
+            if after_end(body):
                 self.join(record, number)
             else:
                 self._strangers += 1
             return self._strangers < _STRANGERS_AFTER_END
-        if _END_TRACE.match(body) or (self.kind.rule and self._ends_by_rule(body)):
+        if END_MARKER.match(body) or (self.kind.rule and self._ends_by_rule(body)):
             self.join(record, number)
             self.finished = True
             # panic() prints its own end marker, and nothing of interest follows that.
             return not (self.panic and b"Kernel panic" in body)
-        if body.split(None, 1)[0] in _WORDS or _LINE.match(body):
-            if not self._evidence and _EVIDENCE.match(body):
-                self._evidence = True
-            self.stamped_evidence = self.stamped_evidence or (self._evidence and record.prefixed)
+        if in_report(body):
+            if not self.evident:
+                self.evident = is_evidence(body)
+                self.prefixed = self.prefixed or (self.evident and record.prefixed)
+            self.announced = self.announced or is_context(body)
             self.join(record, number)
             return True
         self._strangers += 1
@@ -137,11 +111,6 @@ class Draft:
             return False
         return time - self.time > _SILENCE or self.time - time > 5.0
 
-    @property
-    def evident(self) -> bool:
-        """Whether there is more to the report than a line that looks like a header."""
-        return self._evidence
-
     def _ends_by_rule(self, body: bytes) -> bool:
         return bool(self.kind.rule and self.kind.rule.match(body) and len(self.lines) > 1)
 
@@ -150,11 +119,6 @@ class Draft:
             room = MAX_LINES - len(self.lines)
             self.lines.extend(self._waiting[: max(room, 0)])
             self._waiting.clear()
-
-
-_EVIDENCE = re.compile(
-    rb"\s*(?:CPU: \d|Call [Tt]race:|RIP: |pc : |[\w.$]+\+0x[0-9a-f]+/0x|Hardware name|Modules linked)"
-)
 
 
 def _ending(kind: Kind) -> Kind:

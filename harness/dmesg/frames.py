@@ -116,7 +116,7 @@ def read_stacks(lines: Sequence[str]) -> Stacks:
     trace: Trace | None = None
     section = intro = ""
     called = False
-    for at, text in enumerate(lines):
+    for at, text in enumerate(line.removeprefix("kmemleak: ") for line in lines):
         match = _FRAME.match(text) or _INLINE.match(text) or _DECODED.match(text)
         if match is not None:
             if trace is None:

@@ -51,6 +51,8 @@ REPORTING = _any_of(
     r"alloc_debug_processing|free_debug_processing|free_consistency_checks|"
     r"__unwind_start|unwind_\w+|arch_stack_walk|stack_trace_save|save_stack\w*",
     r"report_cfi_failure|handle_cfi_failure|cfi_handler|__cfi_\w+|__x86_indirect_\w+",
+    r"lockdep_rcu_suspicious|__report_bad_irq|note_interrupt|handle_irq_event\w*|dump_header|"
+    r"oom_kill\w*|out_of_memory|__alloc_pages_may_oom",
     r"spin_(?:bug|dump)|rwlock_bug|report_usercopy|ex_handler_msr_mce|ex_handler_\w+|"
     r"fixup_exception|gp_try_fixup_and_notify",
 )
@@ -116,7 +118,7 @@ WAITING = _any_of(
     r"_*wait_(?:for|on|event|woken)\w*|do_wait_for_common|_*wait_rcu_gp\w*|"
     r"(?:bit_wait|out_of_line_wait)\w*|_*synchronize_\w+|_*flush_(?:work|workqueue)\w*|"
     r"__?cancel_work\w*|cancel_(?:delayed_)?work_sync|_*folio_(?:lock|wait)\w*|__lock_page\w*|"
-    r"usleep\w*|m?sleep\w*|do_nanosleep|hrtimer_nanosleep|kthread_(?:stop|park)\w*|"
+    r"usleep_range\w*|[ms]sleep(?:_\w+)?|do_nanosleep|hrtimer_nanosleep|kthread_(?:stop|park)\w*|"
     r"call_usermodehelper_exec|rcu_barrier\w*|autoremove_wake\w*|bit_wait_\w+|"
     r"blk_execute_rq|rwsem_\w+|lock_page|prepare_to_wait\w*|_*sched_\w+",
 )
@@ -137,16 +139,25 @@ INTERRUPTS = _any_of(
 )
 
 
+# kobjects and what embeds them: the caller's own object was wrong.
+OBJECTS = r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|(?:device|class)_(?:add|put|register|create)\w*"
+
+
 def skipper(*sets: str) -> re.Pattern[str]:
     """One pattern that matches the names of all these sets, whole."""
     return re.compile("|".join(sets))
 
 
 def first_outside(names: Iterable[str], skip: re.Pattern[str]) -> str:
-    """The first name that the pattern doesn't cover; the first of all if it covers them all."""
-    first = ""
+    """The first name that the pattern doesn't cover; failing that, the first that reports
+    nothing; "" if there is none."""
+    second = ""
     for name in names:
-        first = first or name
         if not skip.fullmatch(name):
             return name
-    return first
+        if not second and not _REPORTS.fullmatch(name):
+            second = name
+    return second
+
+
+_REPORTS = skipper(REPORTING)

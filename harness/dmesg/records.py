@@ -46,6 +46,7 @@ _PREFIX = re.compile(
     rb"(?:\[ {0,5}(?P<stime>\d{1,8}\.\d{6})\] ?)?(?:\[ {0,6}(?P<scaller>[TC]\d{1,10})\] ?)?"
 )
 STAMP = re.compile(_STAMP)
+ANY_STAMP = re.compile(rb"\[ {0,5}\d{1,8}\.\d{6}\]")
 _GLUED = re.compile(rb"(?:<\d{1,3}>)?\[ {0,5}\d{1,8}\.\d{6}\](?= |\[)")
 _TIMES = ("time", "dtime", "stime")
 _CALLERS = ("caller", "kmsg", "ccaller", "dcaller", "scaller")

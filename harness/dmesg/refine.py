@@ -25,7 +25,7 @@ REFINEMENTS = (
     # lib/debugobjects.c
     _r(_WARN, r"^ODEBUG: ", T.ODEBUG, "WARNING: ODEBUG bug in {function}", kinds.OWNER),
     # lib/kobject.c
-    _r(_WARN, r"^kobject: ", T.KOBJECT, "WARNING: kobject bug in {function}"),
+    _r(_WARN, r"^kobject: ", T.KOBJECT, "WARNING: kobject bug in {function}", kinds.OBJECT),
     # lib/list_debug.c, mm/usercopy.c, fs/super.c
     _r(
         _WARN_BUG,

@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 from harness.dmesg.records import MAX_LINE, split_line
 from harness.dmesg.splat import Splat
-from harness.dmesg.tracker import TRIGGERS, Tracker
+from harness.dmesg.table import TRIGGERS
+from harness.dmesg.tracker import Tracker
 
 _CHUNK = 1 << 18
 # Control characters are noise to the reader; the table keeps every byte in its place. A carriage
@@ -46,7 +47,7 @@ def iter_splats(stream: BinaryIO) -> Iterator[Splat]:
 
 def _scan(tracker: Tracker, block: bytes, base: int) -> Iterator[Splat]:
     """Read whole lines. While nothing is being gathered, only lines with a trigger are read."""
-    tracker.look(block)
+    tracker.look(block, base)
     hits: list[int] | None = None
     next_hit = 0
     at = 0

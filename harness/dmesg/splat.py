@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 import msgspec
 
 
-class SplatType(str, Enum):
+class SplatType(StrEnum):
     """The kind of a complaint; the values are what JSON shows."""
 
     WARNING = "WARNING"

@@ -1,0 +1,162 @@
+"""Report kinds: locks, RCU usage, and sleeping where one must not."""
+
+from __future__ import annotations
+
+import re
+
+from harness.dmesg import kinds
+from harness.dmesg.kinds import Kind
+from harness.dmesg.splat import SplatType as T
+
+_BACKTRACE = re.compile(r"stack backtrace:")
+_TAKER = re.compile(
+    r"(?P<comm>.{0,24})/(?P<pid>\d+) (?:\[HC\d.{0,60}\] )?"
+    r"(?:is (?:trying|freeing|leaving)|takes|just)"
+)
+_RCU_PLACE = re.compile(r"(?P<file>[^\s:]+):(?P<line>\d+) ")
+_NAMED = re.compile(r"in_atomic\(\): .*pid: (?P<pid>\d+), name: (?P<comm>.*)")
+
+_PLACE = rb"(?P<file>[^\s:]+):(?P<line>\d+)"
+_TASK = rb"(?P<comm>.{0,24})[/:](?P<pid>\d+)"
+
+
+def _re(text: bytes) -> re.Pattern[bytes]:
+    return re.compile(text)
+
+
+LOCKING = (
+    # kernel/locking/lockdep.c
+    Kind(
+        T.LOCKDEP,
+        _re(
+            rb"WARNING: possible (?:circular|recursive) locking dependency detected|"
+            rb"WARNING: possible (?:circular|recursive) locking detected|"
+            rb"WARNING: possible irq lock inversion dependency detected|"
+            rb"WARNING: [A-Z_-]{1,40}-safe -> [A-Z_-]{1,40}-unsafe lock order detected"
+        ),
+        "possible deadlock in {function}",
+        kinds.LOCKS,
+        detail=_TAKER,
+        anchor=_BACKTRACE,
+    ),
+    Kind(
+        T.LOCKDEP,
+        _re(rb"(?:WARNING: )?inconsistent lock state$"),
+        "inconsistent lock state in {function}",
+        kinds.LOCKS,
+        detail=_TAKER,
+        anchor=_BACKTRACE,
+    ),
+    Kind(
+        T.LOCKDEP,
+        _re(rb"WARNING: (?P<what>bad unlock balance|bad contention) detected!"),
+        "WARNING: {what} in {function}",
+        kinds.LOCKS,
+        detail=_TAKER,
+        anchor=_BACKTRACE,
+    ),
+    Kind(
+        T.LOCKDEP,
+        _re(
+            rb"WARNING: (?P<what>held lock freed)!|"
+            rb"WARNING: (?P<what2>Nested lock was not taken|chain_key collision)"
+        ),
+        "WARNING: {what}{what2} in {function}",
+        kinds.FREED,
+        detail=_TAKER,
+        anchor=_BACKTRACE,
+    ),
+    Kind(
+        T.LOCKDEP,
+        _re(rb"WARNING: (?P<what>lock held when returning to user space)!"),
+        "WARNING: {what} in {function}",
+        kinds.LOCKS,
+        detail=_TAKER,
+        traced=False,
+    ),
+    Kind(
+        T.LOCKDEP,
+        _re(rb"WARNING: " + _TASK + rb" still has locks held!"),
+        "WARNING: still has locks held in {function}",
+        kinds.SLEEP,
+        anchor=_BACKTRACE,
+    ),
+    Kind(
+        T.LOCKDEP,
+        _re(rb"INFO: (?P<what>trying to register non-static key)"),
+        "INFO: {what} in {function}",
+        kinds.LOCKS,
+    ),
+    Kind(
+        T.LOCKDEP,
+        _re(
+            rb"BUG: (?P<what>MAX_[A-Z_]{1,40} too low|looking up invalid subclass|"
+            rb"key .{1,40} has not been registered)"
+        ),
+        "BUG: {what}",
+        kinds.LOCKS,
+        traced=False,
+    ),
+    Kind(
+        T.SUSPICIOUS_RCU,
+        _re(rb"WARNING: suspicious RCU usage"),
+        "WARNING: suspicious RCU usage in {function}",
+        kinds.PLAIN,
+        anchor=_BACKTRACE,
+        exact=True,
+        detail=_RCU_PLACE,
+    ),
+    Kind(
+        T.INVALID_WAIT_CONTEXT,
+        _re(rb"\[ BUG: Invalid wait context \]"),
+        "BUG: Invalid wait context in {function}",
+        kinds.LOCKS,
+        anchor=_BACKTRACE,
+    ),
+    # kernel/locking/spinlock_debug.c
+    Kind(
+        T.SPINLOCK,
+        _re(rb"BUG: (?P<what>(?:spin|rw)lock [\w /-]{1,40}?) on CPU#(?P<cpu>\d+), " + _TASK),
+        "BUG: {what} in {function}",
+        kinds.LOCKS,
+    ),
+)
+ATOMIC = (
+    # kernel/sched/core.c
+    Kind(
+        T.SLEEPING_IN_ATOMIC,
+        _re(rb"BUG: sleeping function called from invalid context at " + _PLACE),
+        "BUG: sleeping function called from invalid context in {function}",
+        kinds.SLEEP,
+        detail=_NAMED,
+    ),
+    Kind(
+        T.SLEEPING_IN_ATOMIC,
+        _re(rb"BUG: (?P<what>assuming (?:atomic|non migratable) context) at " + _PLACE),
+        "BUG: {what} in {function}",
+        kinds.PLAIN,
+    ),
+    Kind(
+        T.SCHEDULING_WHILE_ATOMIC,
+        _re(
+            rb"BUG: (?P<what>scheduling while atomic|scheduling in a non-blocking section): "
+            rb"(?P<comm>.{0,24})/(?P<pid>\d+)/"
+        ),
+        "BUG: {what} in {function}",
+        kinds.SLEEP,
+    ),
+    # kernel/workqueue.c
+    Kind(
+        T.SCHEDULING_WHILE_ATOMIC,
+        _re(rb"BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU): " + _TASK),
+        "BUG: workqueue leaked lock or atomic in {function}",
+        kinds.PLAIN,
+    ),
+    # lib/smp_processor_id.c
+    Kind(
+        T.PREEMPTIBLE,
+        _re(rb"BUG: (?P<what>using [\w()]{1,40} in preemptible) \[\w+\](?: code:)? " + _TASK),
+        "BUG: {what} code in {function}",
+        kinds.PLAIN,
+    ),
+)

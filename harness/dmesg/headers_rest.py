@@ -1,0 +1,187 @@
+"""Report kinds: pages and slabs, stalls and hangs, panic, and whatever else complains."""
+
+from __future__ import annotations
+
+import re
+
+from harness.dmesg import kinds
+from harness.dmesg.kinds import Kind
+from harness.dmesg.splat import SplatType as T
+
+_OWNER = re.compile(r'(?:kmemleak: )?\s*comm "(?P<comm>.{0,24})", pid (?P<pid>\d+)')
+_CONTEXT = re.compile(r"(?:Call Trace:|CPU: \d+ )")
+
+
+def _re(text: bytes) -> re.Pattern[bytes]:
+    return re.compile(text)
+
+
+MEMORY = (
+    # mm/page_alloc.c, mm/memory.c, mm/filemap.c, kernel/fork.c
+    Kind(
+        T.BAD_PAGE_STATE,
+        _re(rb"BUG: Bad page (?P<what>state|cache) in process (?P<comm>.{0,24}?)  pfn:"),
+        "BUG: Bad page {what} in {function}",
+        kinds.OWNER,
+        anchor=_CONTEXT,
+    ),
+    Kind(
+        T.BAD_PAGE_MAP,
+        _re(rb"BUG: Bad page map in process (?P<comm>.{0,24}?)  (?:pte|entry|pmd|pud|pgd|p4d):"),
+        "BUG: Bad page map in {function}",
+        kinds.OWNER,
+        anchor=_CONTEXT,
+    ),
+    Kind(
+        T.BAD_RSS,
+        _re(rb"BUG: Bad rss-counter state mm:\S+ (?:type:(?P<what>\w+)|idx:)"),
+        "BUG: Bad rss-counter state",
+        kinds.PLAIN,
+        traced=False,
+    ),
+    Kind(
+        T.BAD_RSS,
+        _re(rb"BUG: non-zero (?:pgtables_bytes|nr_ptes|nr_pmds) on freeing mm"),
+        "BUG: non-zero pgtables_bytes on freeing mm",
+        kinds.PLAIN,
+        traced=False,
+    ),
+    # mm/slub.c
+    Kind(
+        T.SLAB,
+        _re(
+            rb"BUG (?P<cache>\S.{0,60}?) \((?:Not tainted|Tainted: [A-Z ]+)\): (?P<what>.*?)"
+            rb"(?:[ .:(]*(?:0x|@|\d).*)?$"
+        ),
+        "BUG: slab {cache}: {what} in {function}",
+        kinds.OWNER,
+        preamble=True,
+        anchor=_CONTEXT,
+    ),
+    # mm/kmemleak.c
+    Kind(
+        T.MEMORY_LEAK,
+        _re(rb"(?:kmemleak: )?unreferenced object (?:\(percpu\) )?0x"),
+        "memory leak in {function}",
+        kinds.OWNER,
+        detail=_OWNER,
+        first=True,
+    ),
+    Kind(
+        T.MEMORY_LEAK,
+        _re(rb"kmemleak: \d+ new suspected memory leaks"),
+        "memory leak",
+        kinds.OWNER,
+        traced=False,
+    ),
+    # mm/oom_kill.c
+    Kind(
+        T.OUT_OF_MEMORY,
+        _re(rb"(?P<comm>.{1,24}) invoked oom-killer: "),
+        "out of memory",
+        kinds.OWNER,
+    ),
+    Kind(
+        T.OUT_OF_MEMORY,
+        _re(rb"(?:Out of memory|Memory cgroup out of memory)[^:]{0,40}: Kill(?:ed)? process \d+"),
+        "out of memory",
+        kinds.OWNER,
+        traced=False,
+    ),
+)
+STALLS = (
+    # kernel/rcu/tree_stall.h, tree_exp.h, tasks.h
+    Kind(
+        T.RCU_STALL,
+        _re(rb"(?:rcu: )?INFO: rcu\w{0,30} (?:self-)?detected (?:expedited )?stalls? on"),
+        "INFO: rcu detected stall in {function}",
+        kinds.STUCK,
+        counter=True,
+        gathers=True,
+    ),
+    Kind(
+        T.RCU_STALL,
+        _re(rb"(?:rcu: )?INFO: rcu\w{0,30} detected (?:expedited )?stalls?(?:,|\? )"),
+        "INFO: rcu detected stall",
+        kinds.STUCK,
+        traced=False,
+    ),
+    # kernel/watchdog.c
+    Kind(
+        T.SOFT_LOCKUP,
+        _re(
+            rb"(?:(?:NMI )?watchdog: )?BUG: soft lockup - CPU#(?P<cpu>\d+) stuck for \d+s! "
+            rb"\[(?P<comm>.{0,24}):(?P<pid>\d+)\]"
+        ),
+        "BUG: soft lockup in {function}",
+        kinds.STUCK,
+        counter=True,
+        gathers=True,
+    ),
+    Kind(
+        T.HARD_LOCKUP,
+        _re(
+            rb"(?:(?:NMI )?watchdog: )?(?:CPU\d+: )?Watchdog detected hard LOCKUP on cpu "
+            rb"(?P<cpu>\d+)"
+        ),
+        "hard lockup in {function}",
+        kinds.STUCK,
+        counter=True,
+        gathers=True,
+    ),
+    # kernel/hung_task.c
+    Kind(
+        T.HUNG_TASK,
+        _re(
+            rb"INFO: task (?P<comm>.{0,24}):(?P<pid>\d+) (?:blocked (?:in I/O wait )?for more than|"
+            rb"can't die (?:in|for) more than) \d+ seconds"
+        ),
+        "INFO: task hung in {function}",
+        kinds.WAIT,
+        gathers=True,
+    ),
+    # kernel/workqueue.c
+    Kind(
+        T.WORKQUEUE_LOCKUP,
+        _re(rb"BUG: workqueue lockup - pool"),
+        "BUG: workqueue lockup",
+        kinds.STUCK,
+        traced=False,
+        gathers=True,
+    ),
+)
+OTHERS = (
+    # lib/kobject.c
+    Kind(
+        T.KOBJECT,
+        _re(
+            rb"kobject(?:: | )(?:'.{0,60}' )?\(.{1,40}\): "
+            rb"(?P<what>tried to (?:init an initialized|add an uninitialized) object)"
+        ),
+        "kobject: {what} in {function}",
+        kinds.OBJECT,
+    ),
+    # net/core/dev.c
+    Kind(
+        T.NETDEVICE,
+        _re(rb"unregister_netdevice: waiting for .{1,32} to become free"),
+        "unregister_netdevice: waiting for device to become free",
+        kinds.PLAIN,
+        traced=False,
+    ),
+    # kernel/irq/spurious.c
+    Kind(T.IRQ, _re(rb"irq \d+: nobody cared"), "irq: nobody cared", kinds.PLAIN),
+    # kernel/panic.c
+    Kind(
+        T.PANIC,
+        _re(rb"Kernel panic - not syncing: ?(?P<what>.*)"),
+        "kernel panic: {what}",
+        kinds.MEMORY,
+        traced=False,
+    ),
+    # anything else that calls itself so, if it brings a stack trace
+    Kind(T.BUG, _re(rb"BUG: (?P<what>.{1,120})"), "BUG: {what}", kinds.MEMORY, weak=True),
+    Kind(
+        T.WARNING, _re(rb"WARNING: (?P<what>.{1,120})"), "WARNING: {what}", kinds.MEMORY, weak=True
+    ),
+)

@@ -1,0 +1,286 @@
+"""Several CPUs, broken lines, cut-off logs, hostile bytes, big logs."""
+
+from __future__ import annotations
+
+import io
+import time
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.dmesg import Splat, SplatType, clean_text, find_splats, iter_splats
+
+
+def warning(function: str, pid: int, cpu: int = 0) -> list[str]:
+    return [
+        "------------[ cut here ]------------",
+        f"WARNING: CPU: {cpu} PID: {pid} at mm/{function}.c:593 {function}+0x107/0x1b0",
+        "Modules linked in:",
+        f"CPU: {cpu} UID: 0 PID: {pid} Comm: task{pid} Not tainted 6.12.117 #1",
+        f"RIP: 0010:{function}+0x107/0x1b0",
+        "Call Trace:",
+        " <TASK>",
+        f" caller_of_{function}+0x14/0x90",
+        " ? guess+0x14/0x90",
+        f" outer_{function}+0x14/0x90",
+        " </TASK>",
+        "---[ end trace 0000000000000000 ]---",
+    ]
+
+
+def stamp(lines: list[str], start: float = 12.5, caller: str = "") -> list[str]:
+    field = f"[{caller:>6}]" if caller else ""
+    return [f"[{start + at / 1e6:12.6f}]{field} {text}\n" for at, text in enumerate(lines)]
+
+
+def joined(*parts: list[str]) -> bytes:
+    return "".join("".join(part) for part in parts).encode()
+
+
+FILLER = stamp(["usb 1-1: new high-speed USB device"] * 50, start=20.0)
+
+
+def test_the_caller_field_keeps_interleaved_cpus_apart() -> None:
+    one = stamp(warning("first_bug", 53, 0), caller="T53")
+    two = stamp(warning("second_bug", 54, 1), caller="C1")
+    mixed = [line for pair in zip(one, two, strict=True) for line in pair]
+    first, second = find_splats(joined(mixed))
+    assert (first.title, second.title) == ("WARNING in first_bug", "WARNING in second_bug")
+    assert first.trace == ("caller_of_first_bug", "outer_first_bug")
+    assert second.trace == ("caller_of_second_bug", "outer_second_bug")
+    assert "second" not in first.text and not first.corrupted and not second.corrupted
+    assert (first.task, first.pid, first.cpu) == ("task53", 53, 0)
+
+
+def test_the_nmi_backtrace_of_a_stalled_cpu_joins_the_stall() -> None:
+    stall = stamp(
+        [
+            "rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+            "rcu: \t1-....: (1 GPs behind) idle=1a2c/1/0x4000000000000000 softirq=1/1 fqs=5250",
+            "rcu: \t(detected by 0, t=21002 jiffies, g=1001, q=34 ncpus=2)",
+            "Sending NMI from CPU 0 to CPUs 1:",
+        ],
+        caller="C0",
+    )
+    answer = stamp(
+        [
+            "NMI backtrace for cpu 1",
+            "CPU: 1 UID: 0 PID: 9 Comm: sh Not tainted 6.12.1 #1",
+            "RIP: 0010:spinner+0x12/0x30",
+            "Call Trace:",
+            " <TASK>",
+            " outer_loop+0x12/0x30",
+            " </TASK>",
+        ],
+        start=12.6,
+        caller="C1",
+    )
+    (splat,) = find_splats(joined(stall, answer))
+    assert splat.title == "INFO: rcu detected stall in spinner"
+    assert (splat.task, splat.cpu, splat.corrupted) == ("sh", 1, False)
+
+
+def test_two_reports_in_a_row_of_one_caller_are_two() -> None:
+    log = joined(stamp(warning("a_bug", 1)), stamp(warning("b_bug", 1), start=13.0))
+    assert [s.function for s in find_splats(log)] == ["a_bug", "b_bug"]
+
+
+def test_the_same_text_replayed_is_one_splat() -> None:
+    log = joined(stamp(warning("a_bug", 1)), FILLER)
+    assert len(find_splats(log + log)) == 1
+
+
+def test_the_same_bug_twice_is_two_splats() -> None:
+    log = joined(stamp(warning("a_bug", 1)), stamp(warning("a_bug", 1), start=13.0))
+    assert len(find_splats(log)) == 2
+
+
+@pytest.mark.parametrize("kept", range(2, 12))
+def test_a_report_that_the_log_cuts_off_is_corrupted(kept: int) -> None:
+    (splat,) = find_splats(joined(stamp(warning("a_bug", 1)[:kept])))
+    assert splat.title == "WARNING in a_bug"
+    assert splat.corrupted
+
+
+def test_a_report_without_its_trace_is_corrupted() -> None:
+    lines = [text for text in warning("a_bug", 1) if "_a_bug" not in text]
+    (splat,) = find_splats(joined(stamp(lines), FILLER))
+    assert (splat.trace, splat.corrupted) == ((), True)
+
+
+def test_panic_on_warn_belongs_to_its_warning() -> None:
+    lines = [
+        *warning("a_bug", 1)[:-1],
+        "Kernel panic - not syncing: kernel: panic_on_warn set ...",
+        "CPU: 0 UID: 0 PID: 1 Comm: task1 Not tainted 6.12.117 #1",
+        "Call Trace:",
+        " <TASK>",
+        " panic+0x118/0x2f0",
+        " </TASK>",
+        "Kernel Offset: disabled",
+        "---[ end Kernel panic - not syncing: kernel: panic_on_warn set ... ]---",
+    ]
+    (splat,) = find_splats(joined(stamp(lines)))
+    assert (splat.type, splat.fatal, splat.corrupted) == (SplatType.WARNING, True, False)
+    assert splat.trace == ("caller_of_a_bug", "outer_a_bug")
+    assert "---[ end Kernel panic" in splat.text
+
+
+def test_killing_init_belongs_to_the_oops_that_killed_it() -> None:
+    lines = [
+        "BUG: kernel NULL pointer dereference, address: 0000000000000008",
+        "Oops: Oops: 0000 [#1] PREEMPT SMP NOPTI",
+        "CPU: 0 UID: 0 PID: 1 Comm: init Not tainted 6.12.1 #1",
+        "RIP: 0010:read_thing+0x9/0x20",
+        "Call Trace:",
+        " <TASK>",
+        " vfs_read+0x9f/0x330",
+        " </TASK>",
+        "---[ end trace 0000000000000000 ]---",
+        "RIP: 0010:read_thing+0x9/0x20",
+        "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009",
+        "---[ end Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009 ]---",
+    ]
+    (splat,) = find_splats(joined(stamp(lines)))
+    assert (splat.type, splat.fatal) == (SplatType.NULL_DEREF, True)
+
+
+def test_a_reboot_that_nobody_asked_for_is_a_splat() -> None:
+    boot = stamp(["Linux version 6.12.1 (gcc) #1 SMP"], start=0.0)
+    one = [stamp([f"step {at}"], start=0.1 * at)[0] for at in range(1, 20)]
+    two = [stamp([f"step {at}"], start=0.1 * at + 0.003)[0] for at in range(1, 20)]
+    (splat,) = find_splats(joined(boot, one, boot, two))
+    assert (splat.type, splat.title) == (SplatType.REBOOT, "unexpected kernel reboot")
+
+
+def test_a_reboot_after_a_panic_is_expected() -> None:
+    boot = stamp(["Linux version 6.12.1 (gcc) #1 SMP"], start=0.0)
+    panic = stamp(["Kernel panic - not syncing: sysrq triggered crash", "Rebooting in 1 seconds.."])
+    later = stamp(["step"], start=0.7)
+    (splat,) = find_splats(joined(boot, panic, boot, later))
+    assert splat.type is SplatType.PANIC
+
+
+def test_records_glued_to_other_text_are_found() -> None:
+    lines = stamp(warning("a_bug", 1))
+    log = b"login: root\x1b[6n# " + joined(lines[:1]).rstrip(b"\n") + joined(lines[1:])
+    (splat,) = find_splats(log)
+    assert splat.start == log.index(b"[   12.5")
+    assert splat.title == "WARNING in a_bug" and not splat.corrupted
+
+
+def test_escapes_and_carriage_returns_leave_the_text_clean() -> None:
+    log = joined([f"\x1b[33m{line[:-1]}\x1b[0m\x1b]0;title\x07\r\n" for line in warning("b", 1)])
+    (splat,) = find_splats(joined(FILLER[:1]) + log.replace(b"\x1b[33m", b"[   12.500000] "))
+    assert "\x1b" not in splat.text and "\r" not in splat.text and "title" not in splat.text
+    assert splat.title == "WARNING in b"
+
+
+def test_a_task_name_may_hold_slashes_and_spaces() -> None:
+    lines = ["WARNING: a/b.c:1 at f+0x1/0x2, CPU#3: k/u 8:1/x y/712", " f+0x1/0x2"]
+    (splat,) = find_splats(joined(stamp(lines)))
+    assert (splat.task, splat.pid, splat.cpu) == ("k/u 8:1/x y", 712, 3)
+
+
+def test_a_very_long_line_hides_nothing_after_it() -> None:
+    log = b"x" * 300_000 + b"\n" + joined(stamp(warning("a_bug", 1)))
+    (splat,) = find_splats(log)
+    assert splat.title == "WARNING in a_bug"
+    assert len(splat.text) < 10_000
+
+
+def test_an_endless_report_has_bounded_text() -> None:
+    lines = warning("a_bug", 1)[:-1] + [f" more_{at}+0x1/0x20" for at in range(20_000)]
+    (splat,) = find_splats(joined(stamp(lines)))
+    assert len(splat.text) <= 64 * 1024
+
+
+def test_a_stream_is_read_in_constant_memory_and_linear_time() -> None:
+    class Endless(io.RawIOBase):
+        def __init__(self, size: int) -> None:
+            self.left, self.splat = size, joined(stamp(warning("a_bug", 1)))
+            self.clean = joined(FILLER) * 100
+
+        def read(self, size: int = -1) -> bytes:
+            if self.left <= 0:
+                return b""
+            self.left -= len(self.clean)
+            data, self.splat = self.splat + self.clean, b""
+            return data
+
+    tracemalloc.start()
+    began = time.perf_counter()
+    found = list(iter_splats(Endless(30_000_000)))  # type: ignore[arg-type]
+    spent = time.perf_counter() - began
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [splat.title for splat in found] == ["WARNING in a_bug"]
+    assert peak < 8_000_000
+    assert spent < 20
+
+
+def check(log: bytes) -> tuple[Splat, ...]:
+    splats = find_splats(log)
+    for splat in splats:
+        assert 0 <= splat.start < splat.end <= len(log)
+        assert "\x1b" not in splat.text and splat.title and len(splat.title) <= 160
+    assert list(splats) == sorted(splats, key=lambda s: (s.start, s.end))
+    return splats
+
+
+PIECES = st.sampled_from(
+    [
+        *(line.encode() for line in stamp(warning("a_bug", 1))),
+        *(line.encode() for line in stamp(warning("b_bug", 2), caller="T2")),
+        b"BUG: KASAN: use-after-free in x+0x1/0x2\n",
+        b"[    1.0] Kernel panic - not syncing: kernel: panic_on_warn set\n",
+        b"[    1.000000] Kernel panic - not syncing: Fatal exception\n",
+        b"[    1.000000] Oops: 0000 [#1] SMP\n",
+        b"[    1.000000] Linux version 6.12\n",
+        b"[    1.000000] rcu: INFO: rcu_sched self-detected stall on CPU\n",
+        b"NMI backtrace for cpu 1\n",
+        b"\x1b[31m",
+        b"\x1b]",
+        b"\n",
+        b"\r",
+        b"[",
+        b"Call Trace:\n",
+        b"WARNING: [a] b:1 at c+0x1, CPU#1: d/e/2\n",
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=2000))
+def test_no_bytes_raise(log: bytes) -> None:
+    check(log)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(PIECES, st.binary(max_size=40)), max_size=40))
+def test_no_mixture_of_report_lines_raises(pieces: list[bytes]) -> None:
+    check(b"".join(pieces))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(PIECES, max_size=40), st.integers(1, 50))
+def test_how_the_stream_is_cut_makes_no_difference(pieces: list[bytes], size: int) -> None:
+    log = b"".join(pieces)
+
+    class Trickle(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            return super().read(size)
+
+    def key(splat: Splat) -> tuple[int, int]:
+        return splat.start, splat.end
+
+    assert sorted(iter_splats(Trickle(log)), key=key) == sorted(find_splats(log), key=key)
+
+
+@given(st.binary(max_size=300), st.integers(-1, 200))
+def test_clean_text_is_printable_and_bounded(data: bytes, limit: int) -> None:
+    text = clean_text(data, limit)
+    assert len(text) <= max(limit, 0)
+    assert all(char.isprintable() or char in "\n\t" or ord(char) > 0x9F for char in text)
