@@ -11,7 +11,6 @@ from harness.dmesg.frames import (
     Frame,
     Stacks,
     Trace,
-    plain_name,
     plain_source,
     read_stacks,
     symbol,
@@ -124,10 +123,10 @@ def _candidates(
     kind: Kind, groups: dict[str, str], stacks: Stacks, trace: Trace | None
 ) -> Iterator[Frame]:
     """The functions that may be the guilty one, the likeliest first."""
-    name = symbol(groups.get("func", "")) or plain_name(groups.get("pair", "").split(" / ")[0])
-    if name:
+    named = symbol(groups.get("func") or groups.get("pair", "").split(" / ")[0])
+    if named is not None:
         line = groups.get("line")
-        yield Frame(name, groups.get("file", ""), int(line) if line else None)
+        yield Frame(named.name, groups["file"], int(line)) if line else named
     counters = [frame for _, frame in stacks.counters if frame.section not in ("IRQ", "NMI")]
     if kind.counter and counters:
         yield counters[0]
@@ -166,7 +165,8 @@ def _title(template: str, function: str, groups: dict[str, str]) -> str:
 
 def _held_at(text: str) -> str:
     match = _HELD_AT.search(text)
-    return symbol(match.group(1)) if match else ""
+    held = symbol(match.group(1)) if match else None
+    return held.name if held else ""
 
 
 def _stalled_cpu(kind: Kind, lines: Sequence[str]) -> int | None:

@@ -20,7 +20,7 @@ _FRAME = re.compile(
 )
 _DECODED = re.compile(
     rf"\s*{_BRACKET}?(?P<guess>\? )?(?P<name>{_NAME}) "
-    r"\((?P<source>[\w./+-]+\.[chSrs]{1,2}):(?P<line>\d{1,7})(?: [^)]*\)?)?\)"
+    r"\((?P<source>[\w./+-]+\.[chSrs]{1,2}):(?P<line>\d{1,7})(?=[ )])"
 )
 _INLINE = re.compile(
     rf"\s*(?:\[< *inline *>\] ?)?(?P<guess>\? )?(?P<name>{_NAME}) "
@@ -31,7 +31,7 @@ _PC = re.compile(
 )
 _SECTION = re.compile(r"\s*<(?P<close>/)?(?P<name>[A-Z#][A-Za-z0-9_ #]{1,15})>\s*$")
 _INTRO = re.compile(r"\s*(?:Call [Tt]race:|Backtrace:)")
-_SYMBOL = re.compile(rf"(?:\[<[^>\n]{{0,40}}>\] ?)?(?P<name>{_NAME})\+0x[0-9a-f]+")
+_BARE = re.compile(r"[A-Za-z_](?![0-9a-f]*$)[\w.$]*")
 _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv|localalias|__uniq)\b.*")
 _CPU = re.compile(
     r"CPU: (?P<cpu>\d{1,5}) (?:UID: \d{1,10} )?PID: (?P<pid>\d{1,10}) Comm: (?P<comm>.{0,24}?) "
@@ -93,21 +93,20 @@ def plain_source(path: str) -> str:
     return path
 
 
-def symbol(text: str) -> str:
-    """The function in `%pS` output such as `func+0x12/0x34 [module]`; "" for a bare address."""
-    match = _SYMBOL.match(text) or _DECODED.match(text)
-    return plain_name(match.group("name")) if match else ""
+def symbol(text: str, section: str = "") -> Frame | None:
+    """The function in `%pS` output such as `func+0x12/0x34 [module]`, symbolised or not; None for
+    a bare address."""
+    match = _FRAME.match(text) or _DECODED.match(text) or _INLINE.match(text)
+    if match is not None:
+        return _frame(match, section)
+    bare = _BARE.fullmatch(text)
+    return Frame(plain_name(bare.group()), section=section) if bare else None
 
 
 def _frame(match: re.Match[str], section: str) -> Frame:
     line = match.group("line")
     source = plain_source(match.group("source")) if line else ""
     return Frame(plain_name(match.group("name")), source, int(line) if line else None, section)
-
-
-def _counter(where: str, section: str) -> Frame | None:
-    match = _FRAME.match(where) or _DECODED.match(where)
-    return _frame(match, section) if match else None
 
 
 def read_stacks(lines: Sequence[str]) -> Stacks:
@@ -132,7 +131,7 @@ def read_stacks(lines: Sequence[str]) -> Stacks:
             continue
         if pc := _PC.match(text):
             if pc.group("cs") not in _USER_SEGMENTS:
-                found = _counter(pc.group("where"), section)
+                found = symbol(pc.group("where"), section)
                 if found is not None:
                     stacks.counters.append((at, found))
             continue

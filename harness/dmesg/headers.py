@@ -39,6 +39,14 @@ WARNINGS = (
     # __warn() in kernel/panic.c: until 6.18, then from 6.19
     Kind(
         T.WARNING,
+        _re(rb"WARNING: at (?P<func>.*?), CPU#(?P<cpu>\d+): (?P<comm>.*)/(?P<pid>\d+)$"),
+        "WARNING in {function}",
+        kinds.PLAIN,
+        ends=True,
+        counter=True,
+    ),
+    Kind(
+        T.WARNING,
         _re(
             rb"WARNING: (?:CPU: (?P<cpu>\d+) PID: (?P<pid>\d+) )?at (?:"
             + _PLACE
@@ -55,14 +63,6 @@ WARNINGS = (
             rb"WARNING: " + _PLACE + rb" at (?P<func>.*?), CPU#(?P<cpu>\d+): "
             rb"(?P<comm>.*)/(?P<pid>\d+)$"
         ),
-        "WARNING in {function}",
-        kinds.PLAIN,
-        ends=True,
-        counter=True,
-    ),
-    Kind(
-        T.WARNING,
-        _re(rb"WARNING: at (?P<func>.*?), CPU#(?P<cpu>\d+): (?P<comm>.*)/(?P<pid>\d+)$"),
         "WARNING in {function}",
         kinds.PLAIN,
         ends=True,
@@ -90,7 +90,11 @@ BUGS = (
     # arch/arm64/kvm/handle_exit.c
     Kind(
         T.BUG,
-        _re(rb"kvm \[\d+\]: nVHE hyp (?:BUG|panic|CFI failure) at: (?P<func>.*)!"),
+        _re(
+            rb"kvm \[\d+\]: nVHE hyp (?:BUG|panic|CFI failure) at: (?:"
+            + _PLACE
+            + rb"|(?P<func>.*))!"
+        ),
         "nVHE hyp BUG in {function}",
         kinds.MEMORY,
         traced=False,

@@ -65,6 +65,17 @@ FAULTS = (
         "unchecked MSR access error in {function}",
         kinds.PLAIN,
     ),
+    # arch/x86/kernel/unwind_orc.c, unwind_frame.c
+    Kind(
+        T.WARNING,
+        _re(
+            rb"WARNING: (?P<what>kernel stack (?:regs|frame pointer)|can't (?:access registers|"
+            rb"dereference)|stack going in the wrong direction|stack recursion|unrecognized unwind)"
+        ),
+        "WARNING: {what}",
+        kinds.PLAIN,
+        traced=False,
+    ),
     # arch/arm64/mm/fault.c
     _fault(
         T.NULL_DEREF,
@@ -99,7 +110,7 @@ FAULTS = (
     _oops(T.DOUBLE_FAULT, rb"double fault", "double fault in {function}"),
     _oops(
         T.STACK_OVERFLOW,
-        rb"(?:kernel )?stack guard page|stack overflow",
+        rb"(?:stack guard page|kernel stack overflow)",
         "stack overflow in {function}",
     ),
     _oops(
@@ -107,7 +118,7 @@ FAULTS = (
         rb"(?P<what>stack segment|invalid TSS|segment not present|bounds|alignment check|int3|"
         rb"simd exception|coprocessor (?:error|segment overrun)|overflow|debug|iret exception|"
         rb"Bad pagetable|unexpected #NM exception|Split lock detected|spurious \S+ trap|"
-        rb"control protection|#\w\w|kernel stack overflow|softirq stack)",
+        rb"control protection|#\w\w)",
         "{what} in {function}",
     ),
     _oops(
@@ -117,7 +128,7 @@ FAULTS = (
     _oops(T.INTERNAL_ERROR, rb"Internal error: (?P<what>.{1,60})", "Internal error in {function}"),
     Kind(
         T.OOPS,
-        _re(rb"Oops(?: - [\w ]{1,30})?(?:: .{1,60})?: (?:0x)?[0-9a-f]{4,16} \[#\d+\]"),
+        _re(rb"Oops(?: - [\w ]{1,30})?(?:: .{1,60})?:? (?:(?:0x)?[0-9a-f]{1,16} )?\[#\d+\]"),
         "Oops in {function}",
         kinds.FAULT,
         ends=True,

@@ -148,7 +148,7 @@ ATOMIC = (
     # kernel/workqueue.c
     Kind(
         T.SCHEDULING_WHILE_ATOMIC,
-        _re(rb"BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU): " + _TASK),
+        _re(rb"BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU): "),
         "BUG: workqueue leaked lock or atomic in {function}",
         kinds.PLAIN,
     ),

@@ -155,7 +155,7 @@ OTHERS = (
     Kind(
         T.KOBJECT,
         _re(
-            rb"kobject(?:: | )(?:'.{0,60}' )?\(.{1,40}\): "
+            rb"(?:kobject: ?)?(?:kobject ?)?(?:'.{0,60}' )?\(.{1,40}\): "
             rb"(?P<what>tried to (?:init an initialized|add an uninitialized) object)"
         ),
         "kobject: {what} in {function}",

@@ -60,7 +60,9 @@ OBJECT = skip.skipper(skip.REPORTING, skip.PRIMITIVES, skip.OBJECTS)
 LOCKS = skip.skipper(skip.REPORTING, skip.LOCKS)
 SLEEP = skip.skipper(skip.REPORTING, skip.LOCKS, skip.WAITING, skip.ALLOCATORS, skip.PRIMITIVES)
 WAIT = skip.skipper(skip.REPORTING, skip.LOCKS, skip.WAITING)
-STUCK = skip.skipper(skip.REPORTING, skip.PRIMITIVES, skip.LOCKS, skip.INTERRUPTS, skip.ALLOCATORS)
+STUCK = skip.skipper(
+    skip.REPORTING, skip.PRIMITIVES, skip.LOCKS, skip.INTERRUPTS, skip.ALLOCATORS, skip.WAITING
+)
 
 
 class Refinement(msgspec.Struct, frozen=True):

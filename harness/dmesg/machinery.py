@@ -65,10 +65,10 @@ PRIMITIVES = _any_of(
     r"try_cmpxchg|fetch|long)\w*|instrument_\w+|(?:arch_|__)*(?:test|set|clear|change)_(?:and_\w+_)?"
     r"bit\w*|_?find_(?:first|next|last)_\w*bit\w*",
     r"_*(?:raw_)?copy_(?:from|to|in)_user\w*|copy_user_\w+|_copy_(?:from|to)_iter|"
-    r"_*(?:get|put)_user\w*|clear_user\w*|csum_partial\w*",
+    r"_*(?:get|put)_user(?:_\d|_nocheck\w*|_asm\w*)?|_*clear_user\w*|csum_partial\w*",
     r"rb_(?:insert|erase|next|prev|first|last)\w*|__rb_\w+|hlist_\w+|__hlist_\w+|"
     r"kasan_check_\w+|__?(?:read|write)_once_size\w*|(?:print_)?hex_dump\w*",
-    r"__sanitizer_cov_\w+|clear_page\w*|copy_page\w*|__fdget\w*|"
+    r"__sanitizer_cov_\w+|clear_page(?:_\w{1,4})?|copy_page(?:_\w{1,4})?|__fdget\w*|"
     r"v?sn?c?n?printf|string(?:_nocheck)?|vsnprintf|pointer",
 )
 
@@ -86,24 +86,26 @@ LOCKS = _any_of(
     r"pv_wait\w*|virt_spin_lock",
     r"_*mutex_(?:lock|unlock|trylock|optimistic)\w*|_*ww_mutex_\w+|_*rt_mutex_\w+|"
     r"rt_spin_\w+|rtlock_\w+|rt_(?:read|write)_\w+",
-    r"_*(?:down|up)(?:_read|_write|_interruptible|_killable|_timeout|_trylock)?\w*|_*rwsem_\w+|"
+    r"_*(?:down|up)(?:_(?:read|write|interruptible|killable|timeout|trylock|nested|non_owner|common|"
+    r"nest_lock))*|downgrade_write|_*rwsem_\w+|"
     r"_*percpu_(?:down|up|rwsem|init_rwsem)\w*|_*cpus_read_\w+|_*seq(?:count|lock)_\w+|"
-    r"_*bit_spin_\w+|lock_sock_nested|_*local_lock\w*|"
+    r"_*bit_spin_\w+|_*local_lock\w*|"
     r"_*rcu_(?:read_lock|read_unlock|lock_acquire|lock_release|dereference|lockdep)\w*|"
     r"srcu_(?:read_|lock_)\w+|class_\w+_constructor|class_\w+_destructor",
-    r"fs_reclaim_\w+|__fs_reclaim_\w+|might_lock\w*|_*local_bh_(?:disable|enable)\w*|"
+    r"might_lock\w*|_*local_bh_(?:disable|enable)\w*|"
     r"trace_hard\w+|trace_soft\w+|_*cond_resched\w*|preempt_schedule\w*",
 )
 
 # Allocating and freeing: the caller owns the object.
 ALLOCATORS = _any_of(
-    r"_*k[vz]*(?:malloc|free|zalloc|calloc|realloc|memdup|strdup|strndup|asprintf)\w*|"
-    r"_*kmem_cache_\w+|kmemdup\w*|memdup_\w+|_*kvasprintf\w*|_*kmalloc\w*|kfree\w*|"
-    r"kvfree\w*|v(?:malloc|free|zalloc)\w*|__vmalloc\w*|slab_\w+|___?slab_\w+|__slab_\w+|"
+    r"_*kv?(?:malloc|zalloc|calloc|realloc|strdup|strndup|asprintf|memdup)\w*|"
+    r"_*kv?free(?:_sensitive|_const|_bulk|_rcu\w*|_call_rcu|_link)?|kfree_skbmem|"
+    r"_*kmem_cache_\w+|memdup_\w+|_*kvasprintf\w*|"
+    r"v(?:malloc|free|zalloc)\w*|__vmalloc\w*|slab_\w+|___?slab_\w+|__slab_\w+|"
     r"do_slab_free|allocate_slab|new_slab\w*|discard_slab|cache_\w+_objects?|qlist_\w+|"
     r"new_slab_objects|get_partial\w*|unfreeze_partials|deactivate_slab|put_cpu_partial|"
     r"alloc_single_from_\w+|free_to_partial_list",
-    r"_*alloc_pages\w*|_*(?:get|free)_(?:free_)?pages?\w*|get_page_from_freelist|prep_new_page|"
+    r"_*alloc_pages\w*|_*get_free_pages\w*|get_zeroed_page\w*|_*free_pages?\w*|get_page_from_freelist|prep_new_page|"
     r"post_alloc_hook|rmqueue\w*|__?folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
     r"free_the_page|alloc_pages_\w+|__?free_one_page|free_pcp_prepare|alloc_frozen_pages\w*|"
     r"_*folio_put\w*|__put_page|put_page|release_pages|free_pages_prepare|"
@@ -116,10 +118,9 @@ ALLOCATORS = _any_of(
 WAITING = _any_of(
     r"_*schedule\w*|__switch_to\w*|context_switch|io_schedule\w*|preempt_\w+|"
     r"_*wait_(?:for|on|event|woken)\w*|do_wait_for_common|_*wait_rcu_gp\w*|"
-    r"(?:bit_wait|out_of_line_wait)\w*|_*synchronize_\w+|_*flush_(?:work|workqueue)\w*|"
-    r"__?cancel_work\w*|cancel_(?:delayed_)?work_sync|_*folio_(?:lock|wait)\w*|__lock_page\w*|"
-    r"usleep_range\w*|[ms]sleep(?:_\w+)?|do_nanosleep|hrtimer_nanosleep|kthread_(?:stop|park)\w*|"
-    r"call_usermodehelper_exec|rcu_barrier\w*|autoremove_wake\w*|bit_wait_\w+|"
+    r"(?:bit_wait|out_of_line_wait)\w*|_*folio_(?:lock|wait)\w*|__lock_page\w*|"
+    r"usleep_range\w*|[ms]sleep(?:_\w+)?|do_nanosleep|hrtimer_nanosleep|"
+    r"autoremove_wake\w*|bit_wait_\w+|"
     r"blk_execute_rq|rwsem_\w+|lock_page|prepare_to_wait\w*|_*sched_\w+",
 )
 
