@@ -22,7 +22,7 @@ from harness.report.progress import progress
 from harness.report.terminal import show
 from harness.run.group import Limits
 
-_BUNDLED = Path(__file__).resolve().parents[1] / "kernel-patches"
+_PROJECT = Path(__file__).resolve().parents[1]
 
 # 100 columns where there is no terminal to ask: the width that the table is made for.
 _WIDTH = None if sys.stdout.isatty() else 100
@@ -54,6 +54,12 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             default=default_folder,
             help="Where kernels are kept.",
         ),
+        click.option(
+            "--guest-images",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            default=_PROJECT / "guest-images",
+            help="Scenarios, test module and VMM.",
+        ),
         click.option("-j", "workers", type=click.IntRange(1), help="L1s at a time."),
         click.option("--boot-timeout", type=float, default=120.0, help="Seconds, as below."),
         click.option(
@@ -78,6 +84,7 @@ def _order(
     arch: str,
     config: Path | None,
     cache: Path,
+    guest_images: Path,
     workers: int | None,
     boot_timeout: float,
     timeout: float,
@@ -87,7 +94,8 @@ def _order(
         version=version,
         kernel_src=kernel_src or None,
         series=series,
-        bundled=_BUNDLED,
+        bundled=_PROJECT / "kernel-patches",
+        guest=guest_images,
         arch=find_arch(arch),
         config=config,
         cache=cache,

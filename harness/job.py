@@ -20,7 +20,7 @@ from harness.machine.accel import Accel, choose_accel
 from harness.machine.shell import connect, interact, run_command
 from harness.model import Arch, BuiltKernel, Cell, Mode, Outcome, Series, Value
 from harness.report.write import write_all
-from harness.run.catalogue import GUEST_IMAGES, parse_cell, plan_cells, read_catalogue
+from harness.run.catalogue import parse_cell, plan_cells, read_catalogue
 from harness.run.group import BOOT, Group, Limits, Places, l1_spec, run_groups
 from harness.source.base import Base, find_base
 from harness.source.progress import Progress
@@ -37,6 +37,7 @@ class Order(Value):
     kernel_src: str | None
     series: str
     bundled: Path
+    guest: Path
     arch: Arch
     config: Path | None
     cache: Path
@@ -67,7 +68,7 @@ def test(
     """Build all kernels, run all cells, judge; return the result and the folder of evidence."""
     started = time.monotonic()
     chosen_modes = _choose("mode", modes, [mode.name for mode in order.arch.modes])
-    catalogue = read_catalogue()
+    catalogue = read_catalogue(order.guest)
     chosen = _choose("scenario", scenarios, [scenario.name for scenario in catalogue])
     wanted = [scenario for scenario in catalogue if scenario.name in chosen]
     sources, accel, built = _prepare(order, progress, None)
@@ -81,7 +82,7 @@ def test(
 def rerun(order: Order, text: str, repeat: int, progress: Progress) -> tuple[RunResult, Path]:
     """Run one cell, as often as asked, each time on a pristine L1."""
     started = time.monotonic()
-    cell = parse_cell(text, read_catalogue(), order.arch)
+    cell = parse_cell(text, read_catalogue(order.guest), order.arch)
     sources, accel, built = _prepare(order, progress, cell.kernel)
     ready = [k for k in built if isinstance(k, BuiltKernel) and k.label == cell.kernel]
     outcomes, folder = _run(order, accel, ready, [cell] * repeat, progress)
@@ -128,7 +129,7 @@ def _prepare(
             sources.series,
             order.arch,
             cache,
-            GUEST_IMAGES,
+            order.guest,
             progress,
             upto=number,
             fragment=order.config,
@@ -218,7 +219,7 @@ def _conclude(
         kernels=tuple(_state(k, label, sources, built) for k, label in enumerate(sources.labels)),
         modes=tuple(mode.name for mode in order.arch.modes),
     )
-    scenarios = (*read_catalogue(), BOOT)
+    scenarios = (*read_catalogue(order.guest), BOOT)
     seconds = round(time.monotonic() - started, 1)
     result = judge_run(setting, outcomes, scenarios, sources.expected, seconds)
     write_all(result, folder)

@@ -166,19 +166,23 @@ static __u64 sum_page(struct page *page)
 	return sum;
 }
 
+/* A slab's active, workingset and locked are bits that the allocator reuses. */
 static __u32 owner_flags(struct page *page)
 {
 	struct folio *folio = page_folio(page);
+	__u32 flags = (folio_test_referenced(folio) ? NOREF_PG_REFERENCED : 0) |
+		      (folio_test_dirty(folio) ? NOREF_PG_DIRTY : 0) |
+		      (folio_test_lru(folio) ? NOREF_PG_LRU : 0) |
+		      (folio_test_uptodate(folio) ? NOREF_PG_UPTODATE : 0) |
+		      (folio_test_writeback(folio) ? NOREF_PG_WRITEBACK : 0) |
+		      (folio_test_reserved(folio) ? NOREF_PG_RESERVED : 0);
 
-	return (folio_test_referenced(folio) ? NOREF_PG_REFERENCED : 0) |
-	       (folio_test_dirty(folio) ? NOREF_PG_DIRTY : 0) |
-	       (folio_test_active(folio) ? NOREF_PG_ACTIVE : 0) |
+	if (folio_test_slab(folio))
+		return flags;
+
+	return flags | (folio_test_active(folio) ? NOREF_PG_ACTIVE : 0) |
 	       (folio_test_workingset(folio) ? NOREF_PG_WORKINGSET : 0) |
-	       (folio_test_lru(folio) ? NOREF_PG_LRU : 0) |
-	       (folio_test_uptodate(folio) ? NOREF_PG_UPTODATE : 0) |
-	       (folio_test_locked(folio) ? NOREF_PG_LOCKED : 0) |
-	       (folio_test_writeback(folio) ? NOREF_PG_WRITEBACK : 0) |
-	       (folio_test_reserved(folio) ? NOREF_PG_RESERVED : 0);
+	       (folio_test_locked(folio) ? NOREF_PG_LOCKED : 0);
 }
 
 static void fill_ledger(struct noref_ledger *ledger, struct noref_set *set)

@@ -8,27 +8,26 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import InfraError, UserError
+from harness.errors import UserError
 from harness.model import Arch, Cell, Scenario, Value
-
-GUEST_IMAGES = Path(__file__).resolve().parents[2] / "guest-images"
 
 
 class _File(Value):
     scenario: tuple[Scenario, ...]
 
 
-def read_catalogue(path: Path = GUEST_IMAGES / "scenarios.toml") -> tuple[Scenario, ...]:
-    """Read the scenario list; InfraError if it is not one."""
+def read_catalogue(guest: Path) -> tuple[Scenario, ...]:
+    """Read the scenario list of a folder of guest images; UserError if it is not one."""
+    path = guest / "scenarios.toml"
     try:
         scenarios = msgspec.convert(tomllib.loads(path.read_text()), _File).scenario
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InfraError("reading the scenario list", str(error), f"correct {path}") from error
+        raise UserError("reading the scenario list", str(error), f"correct {path}") from error
     for scenario in scenarios:
         for pair in scenario.main:
             backing, _, mapping = pair.partition("/")
             if backing not in scenario.backings or mapping not in scenario.mappings:
-                raise InfraError(
+                raise UserError(
                     "reading the scenario list",
                     f"{scenario.name}: main has {pair}, which backings × mappings has not",
                     f"correct {path}",

@@ -1,0 +1,63 @@
+# Everything that a person or CI runs.  `make test-kernel` and `make test` install what they lack.
+
+VENV := .venv
+NOREF := $(VENV)/bin/noref
+ARCH ?= x86_64
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# Written when the machine has all that it takes; made again when the list changes.
+SETUP := $(VENV)/setup-$(ARCH)$(if $(KERNEL_SRC),-own-source)
+
+.PHONY: help setup test test-unit test-kernel-harness test-kernel lint format bench clean
+
+help:
+	@echo 'make test-kernel   build the series, run it, show the result table'
+	@echo '                   (SERIES=, KERNEL_SRC=, ARCH=, NOREF_FLAGS=: see README.md)'
+	@echo 'make test          lint, unit tests, and tests that boot real kernels'
+	@echo 'make lint          ruff, mypy, checkpatch'
+	@echo 'make bench         timings of the harness itself'
+	@echo 'make clean         remove .venv and results; kernels stay in the cache'
+
+# --- the two main commands ---------------------------------------------------------------------
+
+test-kernel: setup
+	$(NOREF) test $(NOREF_FLAGS)
+
+test: lint test-unit test-kernel-harness
+
+test-unit: setup
+	$(VENV)/bin/pytest tests/unit -q
+
+# Real kernels: the series' own run first, whose kernels the tests then share.
+test-kernel-harness: setup
+	$(VENV)/bin/pytest tests/kernel -v
+
+bench: setup
+	$(VENV)/bin/python -m tests.bench
+
+# --- style -------------------------------------------------------------------------------------
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy harness
+	$(VENV)/bin/python tools/checkpatch.py
+
+format: setup
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+# --- set-up ------------------------------------------------------------------------------------
+
+setup: $(SETUP)
+
+$(VENV)/installed: pyproject.toml requirements.lock tools/setup
+	tools/setup venv $(VENV)
+	@touch $@
+
+$(SETUP): $(VENV)/installed harness/build/tools.py
+	tools/setup packages $(NOREF) $(ARCH)
+	@touch $@
+
+clean:
+	rm -rf $(VENV) results
