@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Runs one scenario: vmm SCENARIO BACKING MAPPING.  KTAP on standard output,
- * see enum exit_status for the exit status.
+ * vmm SCENARIO BACKING MAPPING runs one scenario: KTAP on standard output, and
+ * an exit status from enum exit_status.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,24 +18,22 @@ static int list(void)
 	return EXIT_PASSED;
 }
 
-int main(int argc, char **argv)
+int run_scenario(int nwords, char **words)
 {
 	const struct scenario *scenario = NULL;
 	struct stage stage = {};
 
-	if (argc == 2 && !strcmp(argv[1], "--list"))
-		return list();
-	if (argc != 4)
-		bail_out("usage: vmm --list | vmm SCENARIO BACKING MAPPING");
+	if (nwords != 3)
+		bail_out("usage: vmm SCENARIO BACKING MAPPING | --list | --agent PORT FACTS");
 
 	for (size_t i = 0; i < nr_scenarios; i++)
-		if (!strcmp(scenarios[i].name, argv[1]))
+		if (!strcmp(scenarios[i].name, words[0]))
 			scenario = &scenarios[i];
 	if (!scenario)
-		bail_out("no scenario %s", argv[1]);
+		bail_out("no scenario %s", words[0]);
 
 	ktap_begin(scenario->steps);
-	region_open(&stage.region, argv[2], argv[3], REGION_PAGES);
+	region_open(&stage.region, words[1], words[2], REGION_PAGES);
 	region_print_ledger(&stage.region, "before");
 	vm_open(&stage.vm);
 	vm_set_region(&stage.vm, &stage.region);
@@ -46,4 +44,13 @@ int main(int argc, char **argv)
 	region_unmap(&stage.region);
 	region_print_ledger(&stage.region, "after");
 	return ktap_end();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "--list"))
+		return list();
+	if (argc == 4 && !strcmp(argv[1], "--agent"))
+		return serve(argv[2], argv[3]);
+	return run_scenario(argc - 1, argv + 1);
 }

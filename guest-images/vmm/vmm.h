@@ -103,4 +103,9 @@ struct scenario {
 extern const struct scenario scenarios[];
 extern const size_t nr_scenarios;
 
+/* Run the scenario that the words name; returns its exit status. */
+int run_scenario(int nwords, char **words);
+/* Serve run requests on the port for ever, after a line with the facts. */
+int serve(const char *path, const char *facts);
+
 #endif /* VMM_H */

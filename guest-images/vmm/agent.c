@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The other end of the port noref.agent, as L1's process 1.  A line "run WORDS"
+ * runs a scenario in a child, and answers with its output and "status N".
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "vmm.h"
+
+#define MAX_WORDS	8
+
+static int split(char *line, char **words)
+{
+	int n = 0;
+
+	for (char *word = strtok(line, " \n"); word && n < MAX_WORDS;
+	     word = strtok(NULL, " \n"))
+		words[n++] = word;
+	return n;
+}
+
+/* The status as a shell would give it. */
+static int run_in_child(int port, int nwords, char **words)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child < 0)
+		bail_out("fork");
+	if (!child) {
+		dup2(port, STDOUT_FILENO);
+		dup2(port, STDERR_FILENO);
+		exit(run_scenario(nwords, words));
+	}
+	if (waitpid(child, &status, 0) != child)
+		bail_out("waitpid");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/*
+ * Mark the end of the cell in the kernel's log.  Reading /proc/consoles takes
+ * and drops the console lock, which prints what another CPU may have left
+ * pending: all that the cell caused is on the console from here on.
+ */
+static void end_log(void)
+{
+	static const char mark[] = "<0>noref: end of cell\n";
+	char consoles[512];
+	int fd = open("/dev/kmsg", O_WRONLY);
+
+	if (fd < 0 || write(fd, mark, strlen(mark)) < 0)
+		bail_out("writing to /dev/kmsg");
+	close(fd);
+	fd = open("/proc/consoles", O_RDONLY);
+	if (fd < 0 || read(fd, consoles, sizeof(consoles)) < 0)
+		bail_out("reading /proc/consoles");
+	close(fd);
+}
+
+int serve(const char *path, const char *facts)
+{
+	int port = open(path, O_RDWR);
+	char *words[MAX_WORDS];
+	char line[256];
+	FILE *input;
+
+	if (port < 0)
+		bail_out("opening the port %s", path);
+	input = fdopen(dup(port), "r");
+	if (!input)
+		bail_out("reading the port %s", path);
+
+	dprintf(port, "ready %s\n", facts);
+	while (fgets(line, sizeof(line), input)) {
+		int nwords = split(line, words);
+		int status;
+
+		if (!nwords || strcmp(words[0], "run"))
+			continue;
+		status = run_in_child(port, nwords - 1, words + 1);
+		end_log();
+		dprintf(port, "\nstatus %d\n", status);
+	}
+	return EXIT_PASSED;
+}
