@@ -40,7 +40,8 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     kind = draft.kind
     if kind.weak and not draft.evident:
         return None
-    lines = [clean_text(body, 2048) for body in draft.lines]
+    text = clean_text(b"\n".join(draft.lines), _TEXT)
+    lines = text.split("\n")
     stacks = read_stacks(lines)
     groups = _groups(draft, lines)
     refined = _refine(kind, draft, lines)
@@ -75,7 +76,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
         end=draft.end,
         corrupted=corrupted,
         fatal=any(_MACHINE_DIED.search(text) for text in lines),
-        text=clean_text("\n".join(lines).encode(), _TEXT),
+        text=text,
     )
 
 
@@ -95,7 +96,7 @@ def _groups(draft: Draft, lines: Sequence[str]) -> dict[str, str]:
 def _refine(kind: Kind, draft: Draft, lines: Sequence[str]) -> Refinement | None:
     """The more special kind that the report's own message makes it."""
     if kind.type is SplatType.PANIC:
-        message = [lines[draft.header]]
+        message = list(lines[draft.header : draft.header + 1])
     else:
         message = list(lines[: draft.header])
         for text in lines[draft.header + 1 :]:
@@ -127,13 +128,12 @@ def _candidates(
     if named is not None:
         line = groups.get("line")
         yield Frame(named.name, groups["file"], int(line)) if line else named
-    counters = [frame for _, frame in stacks.counters if frame.section not in ("IRQ", "NMI")]
+    counters = [frame for _, frame in stacks.counters if frame.section != "NMI"]
     if kind.counter and counters:
         yield counters[0]
     frames = trace.frames if trace else []
-    if kind.gathers and kind.counter and any(frame.section != "IRQ" for frame in frames):
-        frames = [frame for frame in frames if frame.section not in ("IRQ", "NMI")]
-    yield from frames
+    # An NMI only looks at what it interrupted.
+    yield from (frame for frame in frames if frame.section != "NMI" or not kind.gathers)
 
 
 def _place(

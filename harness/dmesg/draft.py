@@ -17,6 +17,8 @@ _STRANGERS = 14
 _STRANGERS_AFTER_END = 8
 # Seconds of the kernel's clock without a line of the report.
 _SILENCE = 30.0
+# What end markers and rules begin with.
+_MARKS = b"-="
 
 _END_TRACE = re.compile(rb"-{2,4}\[ end (?:trace|Kernel panic)")
 
@@ -53,7 +55,8 @@ class Draft:
         self.header = len(self.lines)
         self.kind, self.match = kind, match
         self.died = self.died or kind.oops
-        self.join(record, number)
+        self.lines.append(record.body)
+        self._join(record, number)
 
     def absorb(self, kind: Kind, match: re.Match[bytes], record: Record, number: int) -> None:
         """A header that is part of this report: the oops after its fault, a panic after all."""
@@ -67,9 +70,13 @@ class Draft:
 
     def join(self, record: Record, number: int) -> None:
         """The record belongs to the report."""
-        self._flush()
+        if self._waiting:
+            self._flush()
         if len(self.lines) < MAX_LINES:
             self.lines.append(record.body)
+        self._join(record, number)
+
+    def _join(self, record: Record, number: int) -> None:
         self.end = record.end
         self.number = number
         self._strangers = 0
@@ -89,7 +96,7 @@ class Draft:
             else:
                 self._strangers += 1
             return self._strangers < _STRANGERS_AFTER_END
-        if END_MARKER.match(body) or (self.kind.rule and self._ends_by_rule(body)):
+        if body[0] in _MARKS and self._is_end(body):
             self.join(record, number)
             self.finished = True
             # panic() prints its own end marker, and nothing of interest follows that.
@@ -98,7 +105,8 @@ class Draft:
             if not self.evident:
                 self.evident = is_evidence(body)
                 self.prefixed = self.prefixed or (self.evident and record.prefixed)
-            self.announced = self.announced or is_context(body)
+            if not self.announced:
+                self.announced = is_context(body)
             self.join(record, number)
             return True
         self._strangers += 1
@@ -111,14 +119,14 @@ class Draft:
             return False
         return time - self.time > _SILENCE or self.time - time > 5.0
 
-    def _ends_by_rule(self, body: bytes) -> bool:
-        return bool(self.kind.rule and self.kind.rule.match(body) and len(self.lines) > 1)
+    def _is_end(self, body: bytes) -> bool:
+        rule = self.kind.rule
+        return bool(END_MARKER.match(body) or (rule is not None and rule.match(body)))
 
     def _flush(self) -> None:
-        if self._waiting:
-            room = MAX_LINES - len(self.lines)
-            self.lines.extend(self._waiting[: max(room, 0)])
-            self._waiting.clear()
+        room = MAX_LINES - len(self.lines)
+        self.lines.extend(self._waiting[: max(room, 0)])
+        self._waiting.clear()
 
 
 def _ending(kind: Kind) -> Kind:

@@ -19,7 +19,7 @@ _ACCESS = re.compile(
 )
 
 # With CONFIG_DEBUG_BUGVERBOSE_DETAILED the condition precedes the file, in brackets.
-_PLACE = rb"(?:\[.*\] )?(?P<file>[^\s:]+):(?P<line>\d+)"
+_PLACE = rb"(?:\[.{1,300}\] )?(?P<file>[^\s:]+):(?P<line>\d+)"
 
 
 def _re(text: bytes) -> re.Pattern[bytes]:
@@ -47,11 +47,7 @@ WARNINGS = (
     ),
     Kind(
         T.WARNING,
-        _re(
-            rb"WARNING: (?:CPU: (?P<cpu>\d+) PID: (?P<pid>\d+) )?at (?:"
-            + _PLACE
-            + rb" )?(?P<func>.*)"
-        ),
+        _re(rb"WARNING: CPU: (?P<cpu>\d+) PID: (?P<pid>\d+) at (?:" + _PLACE + rb" )?(?P<func>.*)"),
         "WARNING in {function}",
         kinds.PLAIN,
         ends=True,
@@ -60,8 +56,8 @@ WARNINGS = (
     Kind(
         T.WARNING,
         _re(
-            rb"WARNING: " + _PLACE + rb" at (?P<func>.*?), CPU#(?P<cpu>\d+): "
-            rb"(?P<comm>.*)/(?P<pid>\d+)$"
+            rb"WARNING: " + _PLACE + rb" at (?P<func>.{1,400}?)"
+            rb"(?:, CPU#(?P<cpu>\d+): (?P<comm>.*)/(?P<pid>\d+))?$"
         ),
         "WARNING in {function}",
         kinds.PLAIN,

@@ -52,7 +52,7 @@ _FIRST = frozenset(
 )
 _SHAPE = re.compile(
     # frames, trace sections, symbols in brackets, registers
-    rb"\s*(?:\(?\??\s*[\w.$]+\+0x[0-9a-f]+|\[<|</?[A-Z]|x\d{1,2}\s*:|"
+    rb"\s{0,40}(?:\(?\??\s{0,2}[\w.$]+\+0x[0-9a-f]+|\[<|</?[A-Z]|x\d{1,2}\s*:|"
     rb"[\w.$]+ \S+\.[chS]:\d+|[\w.$]+ \(\S+\.[chS]:\d+|"
     # lockdep: held locks, dependency chains, usage, who
     rb"#\d{1,3}:|->|\{|\d+ locks? held by|.{1,40}/\d{1,8} (?:is|just|\[HC)|"

@@ -21,7 +21,7 @@ REPORTING = _any_of(
     r"dump_backtrace\w*",
     r"__warn(?:_\w+)?|warn_slowpath_\w+|__?report_bug\w*|handle_bug|bug_handler|fixup_bug",
     r"v?panic|nmi_panic|check_panic_on_warn|(?:__)?die\w*|oops_\w+|crash_\w+",
-    r"(?:asm_)?exc_\w+|(?:asm_)?sysvec_\w+|do_(?:trap|error_trap|invalid_op|divide_error|"
+    r"(?:asm_)?exc_\w+|(?:asm_|__)?sysvec_\w+|asm_call_\w+|run_\w+_on_irqstack\w*|do_(?:trap|error_trap|invalid_op|divide_error|"
     r"general_protection|page_fault|user_addr_fault|kern_addr_fault)|__?do_page_fault|"
     r"__do_kernel_fault|do_(?:translation_fault|mem_abort|sp_pc_abort|bad_area|sea|"
     r"tag_check_fault|debug_exception|el1_\w+|undefinstr|serror)|die_kernel_fault|no_context",

@@ -7,7 +7,7 @@ kernel/printk/printk.c, and of the programs that store logs (dmesg, syslog).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.dmesg.text import strip_escapes
@@ -52,24 +52,23 @@ _TIMES = ("time", "dtime", "stime")
 _CALLERS = ("caller", "kmsg", "ccaller", "dcaller", "scaller")
 
 
-def split_line(line: bytes, start: int) -> Iterator[Record]:
+def split_line(line: bytes, start: int) -> Sequence[Record]:
     """The records on one line of the console, which begins at byte `start` of the log.
 
     Mostly it is one; where something printed no newline before, a record begins in mid-line.
     """
+    if _GLUED.search(line, 1) is None:
+        return (_record(line, start),)
+    records = []
     at = 0
-    first = _GLUED.search(line)
-    if first is None:
-        yield _record(line, start)
-        return
-    cuts = [first.start()]
-    cuts += [match.start() for match in _GLUED.finditer(line, first.end())]
+    cuts = [match.start() for match in _GLUED.finditer(line)]
     if cuts[0] > 0 and (outer := _PREFIX.match(line)) and outer.end() > cuts[0]:
         cuts.pop(0)  # a level or syslog's own prefix, not a glued record
     for cut in [*cuts, len(line)]:
         if cut > at:
-            yield _record(line[at:cut], start + at)
+            records.append(_record(line[at:cut], start + at))
             at = cut
+    return records
 
 
 def _record(piece: bytes, start: int) -> Record:

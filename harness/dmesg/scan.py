@@ -15,7 +15,7 @@ _CHUNK = 1 << 18
 # Control characters are noise to the reader; the table keeps every byte in its place. A carriage
 # return ends a line: what overwrites a line on a terminal is another line here.
 _NOISE = bytes(
-    0x0A if byte == 0x0D else byte if byte >= 0x20 or byte in (0x09, 0x0A, 0x1B) else 0x20
+    0x0A if byte == 0x0D else byte if byte >= 0x20 or byte in (0x07, 0x09, 0x0A, 0x1B) else 0x20
     for byte in range(256)
 )
 
@@ -38,42 +38,49 @@ def iter_splats(stream: BinaryIO) -> Iterator[Splat]:
             cut = len(block)  # no line is that long: take it as it is
         rest = block[cut:]
         if cut:
-            yield from _scan(tracker, block[:cut], base)
+            _scan(tracker, block[:cut], base)
             base += cut
+            yield from _taken(tracker)
     if rest:
-        yield from _scan(tracker, rest, base)
-    yield from tracker.close()
+        _scan(tracker, rest, base)
+    tracker.close()
+    yield from _taken(tracker)
 
 
-def _scan(tracker: Tracker, block: bytes, base: int) -> Iterator[Splat]:
+def _taken(tracker: Tracker) -> list[Splat]:
+    done, tracker.done = tracker.done, []
+    return done
+
+
+def _scan(tracker: Tracker, block: bytes, base: int) -> None:
     """Read whole lines. While nothing is being gathered, only lines with a trigger are read."""
     tracker.look(block, base)
-    hits: list[int] | None = None
-    next_hit = 0
-    at = 0
+    hits = [*_hits(block), len(block)]
+    next_hit = at = 0
     while at < len(block):
+        while hits[next_hit] < at:
+            next_hit += 1
+        hit = hits[next_hit]
         if tracker.idle:
-            if hits is None:
-                hits = _hits(block, at)
-            while next_hit < len(hits) and hits[next_hit] < at:
-                next_hit += 1
-            if next_hit == len(hits):
+            if hit == len(block):
                 return
-            at = max(at, block.rfind(b"\n", at, hits[next_hit]) + 1)
+            at = max(at, block.rfind(b"\n", at, hit) + 1)
         stop = block.find(b"\n", at)
         stop = len(block) if stop < 0 else stop
-        for begin in range(at, stop, MAX_LINE):
-            piece = block[begin : min(stop, begin + MAX_LINE)]
-            for record in split_line(piece, base + begin):
-                yield from tracker.push(record)
+        if stop > at:
+            hot = hit < stop
+            for begin in range(at, stop, MAX_LINE):
+                piece = block[begin : min(stop, begin + MAX_LINE)]
+                for record in split_line(piece, base + begin):
+                    tracker.push(record, hot)
         at = stop + 1
 
 
-def _hits(block: bytes, at: int) -> list[int]:
+def _hits(block: bytes) -> list[int]:
     """Where the triggers are, in order."""
     hits = []
     for word in TRIGGERS:
-        found = block.find(word, at)
+        found = block.find(word)
         while found >= 0:
             hits.append(found)
             found = block.find(word, found + len(word))

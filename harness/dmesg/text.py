@@ -7,12 +7,12 @@ import re
 # ECMA-48: CSI sequences, strings (OSC, DCS, SOS, PM, APC) up to their terminator, the rest.
 _ESCAPE = re.compile(
     rb"\x1b(?:\[[0-?]{0,32}[ -/]{0,8}[@-~]"
-    rb"|[\]PX^_][^\x07\x1b\n]{0,512}(?:\x07|\x1b\\)?"
+    rb"|[\]PX^_](?:[^\x07\x1b\n]{0,512}(?:\x07|\x1b\\))?"
     rb"|[ -/]{0,4}[0-~]?)"
 )
 # C1 controls act like escapes in some terminals once they are decoded.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+\b|\b(?=[0-9a-f]*[0-9])[0-9a-f]{8,}\b|\(ptrval\)|\(null\)")
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]*|\b(?=[0-9a-f]*[0-9])[0-9a-f]{8,}\b|\(ptrval\)|\(null\)")
 _NUMBER = re.compile(r"\b\d+\b")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
 
 from harness.dmesg.boot import BootWatch, is_banner
 from harness.dmesg.conclude import conclude
@@ -22,13 +21,16 @@ _BACKTRACE_OF_CPU = re.compile(rb"NMI backtrace for cpu \d+$|NMI backtrace for c
 _MAX_OPEN = 64
 # Lines of the log without one of the report's caller.
 _PATIENCE = 2000
+# Records between two looks for reports that nobody adds to any more.
+_REVIEW = 256
 _MAX_SEEN = 4096
 
 
 class Tracker:
-    """Records in, splats out."""
+    """Records in, splats out: `done` has those that are over, for the caller to take."""
 
     def __init__(self) -> None:
+        self.done: list[Splat] = []
         self._open: OrderedDict[bytes, Draft] = OrderedDict()
         self._guests: dict[bytes, Draft] = {}
         self._boot = BootWatch()
@@ -50,44 +52,41 @@ class Tracker:
     def _is_foreign(self, start: int, prefixed: bool) -> bool:
         return not prefixed and self._stamped is not None and start > self._stamped
 
-    def push(self, record: Record) -> Iterator[Splat]:
-        """Take one more record."""
+    def push(self, record: Record, hot: bool) -> None:
+        """Take one more record. `hot`: its line has one of the triggers."""
         self._number += 1
-        if is_banner(record.body):
-            yield from self._close_all()
-        yield from self._boot.push(record)
-        if self._open:
-            yield from self._expire()
-        found = find_kind(record.body)
-        if found is None:
-            yield from self._give(record)
-        elif self._joins(*found, record):
-            pass
-        elif not (found[0].weak and self._is_claimed(record)):
-            yield from self._begin(*found, record)
-        else:
-            yield from self._give(record)
+        if not self._number % _REVIEW and self._open:
+            self._expire()
+        if hot and is_banner(record.body):
+            self._close_all()
+        if hot or not self._boot.idle:
+            self.done.extend(self._boot.push(record))
+        found = find_kind(record.body) if hot else None
+        if found is None or (found[0].weak and self._is_claimed(record)):
+            self._give(record)
+        elif not self._joins(*found, record):
+            self._begin(*found, record)
 
-    def close(self) -> Iterator[Splat]:
+    def close(self) -> None:
         """The log is over."""
-        yield from self._close_all()
-        yield from self._boot.close()
+        self._close_all()
+        self.done.extend(self._boot.close())
 
-    def _close_all(self) -> Iterator[Splat]:
+    def _close_all(self) -> None:
         while self._open:
             _, draft = self._open.popitem(last=False)
-            yield from self._conclude(draft, cut_short=True)
+            self._conclude(draft, cut_short=True)
 
-    def _begin(self, kind: Kind, match: re.Match[bytes], record: Record) -> Iterator[Splat]:
+    def _begin(self, kind: Kind, match: re.Match[bytes], record: Record) -> None:
         before = self._open.pop(record.caller, None)
         if before is not None:
-            yield from self._conclude(before, cut_short=True)
+            self._conclude(before, cut_short=True)
         self._guests.pop(record.caller, None)
         if self._was_seen(record):
             return  # the same text once more: somebody printed the log again
         if len(self._open) >= _MAX_OPEN:
             _, oldest = self._open.popitem(last=False)
-            yield from self._conclude(oldest, cut_short=True)
+            self._conclude(oldest, cut_short=True)
         self._open[record.caller] = Draft(kind, match, record, self._number)
 
     def _was_seen(self, record: Record) -> bool:
@@ -110,7 +109,7 @@ class Tracker:
         draft = self._open.get(record.caller)
         if draft is None or draft.silent_since(record.time):
             return False
-        if draft.kind is CUT_HERE and not draft.finished:
+        if draft.kind is CUT_HERE and not draft.announced:
             joins = kind is not CUT_HERE and not kind.weak and not kind.oops
             if joins:
                 self._was_seen(record)
@@ -140,37 +139,34 @@ class Tracker:
         draft = self._open.get(record.caller)
         return draft is not None and draft.kind is not CUT_HERE and not draft.finished
 
-    def _give(self, record: Record) -> Iterator[Splat]:
+    def _give(self, record: Record) -> None:
         """Give a record that is no header to the report that it belongs to."""
         if not self._open or self._is_foreign(record.start, record.prefixed):
             return
-        draft = self._open.get(record.caller)
-        if draft is None:
-            draft = self._guests.get(record.caller)
-            if draft is None and _BACKTRACE_OF_CPU.match(record.body):
-                draft = next((d for d in reversed(self._open.values()) if d.kind.gathers), None)
-                if draft is not None:
-                    self._guests[record.caller] = draft
-            if draft is None:
-                return
-        if not draft.offer(record, self._number) and self._open.get(draft.caller) is draft:
+        draft = self._open.get(record.caller) or self._guests.get(record.caller)
+        if draft is None and _BACKTRACE_OF_CPU.match(record.body):
+            draft = next((d for d in reversed(self._open.values()) if d.kind.gathers), None)
+            if draft is not None:
+                self._guests[record.caller] = draft
+        if draft is not None and not draft.offer(record, self._number):
             del self._open[draft.caller]
-            yield from self._conclude(draft, cut_short=False)
+            self._conclude(draft, cut_short=False)
 
-    def _expire(self) -> Iterator[Splat]:
+    def _expire(self) -> None:
         for caller, draft in list(self._open.items()):
             if self._number - draft.number > _PATIENCE:
                 del self._open[caller]
-                yield from self._conclude(draft, cut_short=False)
+                self._conclude(draft, cut_short=False)
 
-    def _conclude(self, draft: Draft, cut_short: bool) -> Iterator[Splat]:
-        self._guests = {c: d for c, d in self._guests.items() if d is not draft}
+    def _conclude(self, draft: Draft, cut_short: bool) -> None:
+        if self._guests:
+            self._guests = {c: d for c, d in self._guests.items() if d is not draft}
         if self._is_foreign(draft.start, draft.prefixed):
             return  # userspace wrote it: the kernel's lines have timestamps here
         splat = conclude(draft, cut_short)
         if splat is not None:
             self._boot.saw(splat)
-            yield splat
+            self.done.append(splat)
 
 
 def _is_announced_by(draft: Draft, kind: Kind) -> bool:
@@ -184,6 +180,8 @@ def _continues(draft: Draft, kind: Kind) -> bool:
     """Whether the header is one more line of what the draft already is."""
     if kind.type is not draft.kind.type:
         return False
+    if not draft.announced and draft.lines[-1].endswith(b"[inline]"):
+        return True  # a symboliser repeats the header for each inlined caller
     if kind.type is SplatType.RCU_STALL:
         return not draft.evident  # every CPU that stalls says so
     return kind.type is SplatType.OUT_OF_MEMORY and not kind.traced
