@@ -34,7 +34,6 @@ class Draft:
         self.start = record.start
         self.end = record.end
         self.time = record.time
-        self.began = record.time
         self.number = number
         self.prefixed = record.prefixed
         self.lines: list[bytes] = [record.body]

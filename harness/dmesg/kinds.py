@@ -25,7 +25,7 @@ class Kind(msgspec.Struct, frozen=True):
     skip: re.Pattern[str]
     # ends with "---[ end trace": without it the report was cut short
     ends: bool = False
-    # ends with a line of "=" or "-" of this sort
+    # ends with such a line
     rule: re.Pattern[bytes] | None = None
     # always comes with a stack trace
     traced: bool = True
