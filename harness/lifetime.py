@@ -25,6 +25,9 @@ from typing import IO, Any
 
 from harness.errors import InfraError
 
+# We may die before setpriv asked for the signal, and then it never comes: so look afterwards.
+_UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"'
+
 _JANITOR = 'trap "" INT TERM HUP QUIT; read -r _; rm -rf -- "$1"'
 
 
@@ -47,7 +50,10 @@ def spawn(
     """
     try:
         return subprocess.Popen(
-            ["setpriv", f"--pdeathsig={on_death.name[3:]}", "--", *argv],
+            [
+                *("setpriv", f"--pdeathsig={on_death.name[3:]}", "--"),
+                *("sh", "-c", _UNLESS_ORPHANED, str(os.getpid()), *argv),
+            ],
             cwd=cwd,
             env=env,
             stdin=stdin,

@@ -32,14 +32,15 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class Workshop:
     """A locked source tree with one object tree; get one from opened()."""
 
-    def __init__(self, tree: Tree, make: Make, parts: tuple[Fragment, ...]) -> None:
+    def __init__(self, tree: Tree, make: Make, parts: tuple[Fragment, ...], counts: Path) -> None:
         self.tree = tree
         self.objects = make.objects
         self._make = make
         self._parts = parts
         self._running = self.objects.with_name(self.objects.name + ".running")
         self._prepared: Overlay | None = None
-        self._counted = self.objects.with_name(self.objects.name + ".count")
+        self._complete = self.objects.with_name(self.objects.name + ".complete")
+        self._counted = counts / self.objects.name
 
     def build(
         self, overlay: Overlay, targets: tuple[str, ...], log: Path, label: str, progress: Progress
@@ -49,12 +50,16 @@ class Workshop:
         BuildFailed if they don't build, or if an option of the fragments doesn't take effect.
         """
         with self._working(overlay, log):
-            fresh = not (self.objects / "vmlinux").exists()
-            progress.step(f"building {label}", self._expected() if fresh else None)
+            empty = not (self.objects / ".config").exists()
+            # Nobody knows how many objects a change makes kbuild build.
+            total = None if self._complete.exists() else self._expected()
+            progress.step(f"building {label}", total)
             self._configure(log, progress)
             built = self._run(targets, log, progress)
-            if fresh:
+            if empty:
+                self._counted.parent.mkdir(exist_ok=True)
                 self._counted.write_text(str(built))
+            self._complete.touch()
             self._prepared = overlay
         return built
 
@@ -138,6 +143,7 @@ class Workshop:
             return
         if self._running.read_text() != _BOOT_ID.read_text():
             # The machine went down meanwhile: what was on the disk by then, nobody knows.
+            self._complete.unlink(missing_ok=True)
             shutil.rmtree(self.objects)
             self.objects.mkdir()
             return
@@ -158,13 +164,14 @@ class OptionsUnmet(BuildFailed):
 
 
 def drop_newer(folder: Path, since_ns: int) -> None:
-    """Delete the files below folder that were written since, objects and dependencies alike."""
+    """Delete the files below folder that were written since, objects and dependencies alike.
+
+    That is enough for kconfig's files too: it writes auto.conf last, and anew if .config was.
+    """
     for path in list(folder.rglob("*")):
         status = path.lstat()
         if stat.S_ISREG(status.st_mode) and status.st_mtime_ns >= since_ns:
             path.unlink()
-    # kconfig writes several files from one .config; a new one makes it write them all again.
-    (folder / "include/config/auto.conf").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -184,7 +191,7 @@ def opened(
     with locked_tree(cache, base, progress) as (folder, lock):
         key = key_of(arch.name, merged(parts))
         make = Make(folder / "source", folder / "obj" / key, arch, tools, lock)
-        yield Workshop(Tree(folder), make, parts)
+        yield Workshop(Tree(folder), make, parts, cache.folder / "count")
 
 
 @contextmanager

@@ -171,13 +171,16 @@ def _files_below(folder: str, prefix: str) -> Iterator[str]:
         entries = sorted(listing, key=lambda entry: entry.name)
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            generated = entry.name in {"config", "generated"} and prefix.endswith("include/")
+            generated = entry.name in {"config", "generated"} and _HEADERS.fullmatch(prefix)
             if not generated and entry.name not in {".git", "__pycache__"}:
                 yield from _files_below(entry.path, f"{prefix}{entry.name}/")
         # No file of Linux itself has such a name (checked on 6.12).  In a worktree .git is a file.
-        elif entry.name != ".git" and not _PRODUCTS.fullmatch(entry.name):
-            if entry.is_symlink() or entry.is_file():
-                yield prefix + entry.name
+        elif entry.name == ".git" or _PRODUCTS.fullmatch(entry.name):
+            continue
+        elif entry.is_symlink() or entry.is_file():
+            yield prefix + entry.name
 
 
+# tools/include/generated is part of Linux.
+_HEADERS = re.compile(r"(arch/[^/]+/)?include/")
 _PRODUCTS = re.compile(r".*\.(o|ko|a|cmd|mod|order|symvers|dtb|gcno|gcda)|\.config(\.old)?|vmlinux")

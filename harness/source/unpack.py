@@ -66,7 +66,6 @@ def _settle(tree: Path, into: Path) -> None:
 
 def _extract(base: Base, tree: Path, progress: Progress) -> None:
     progress.step(f"unpacking {base.path.name}", base.path.stat().st_size)
-    log = tree.with_name("tar.log")
     argv = [
         "tar",
         "--extract",
@@ -78,7 +77,8 @@ def _extract(base: Base, tree: Path, progress: Progress) -> None:
         "--no-same-permissions",
         f"--directory={tree}",
     ]
-    with base.path.open("rb") as archive, log.open("wb") as errors:
+    # In memory: on a full disk there would be no room for the complaint.
+    with base.path.open("rb") as archive, os.fdopen(os.memfd_create("tar"), "w+b") as errors:
         child = lifetime.spawn(
             [argument for argument in argv if argument],
             stdin=subprocess.PIPE,
@@ -91,8 +91,9 @@ def _extract(base: Base, tree: Path, progress: Progress) -> None:
             status = child.wait()
         finally:
             lifetime.stop(child)
-    if status:
-        _explain(base, printable(log.read_text(errors="replace")))
+        if status:
+            errors.seek(0)
+            _explain(base, printable(errors.read(1 << 20).decode(errors="replace")))
 
 
 def _feed(archive: IO[bytes], pipe: IO[bytes], progress: Progress) -> None:
@@ -118,10 +119,8 @@ def _copy(source: Path, names: Iterable[str], tree: Path, progress: Progress) ->
     for name in names:
         target = tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if (source / name).is_symlink():
-            target.symlink_to((source / name).readlink())
-        else:
-            shutil.copyfile(source / name, target)
+        shutil.copyfile(source / name, target, follow_symlinks=False)
+        if not target.is_symlink():
             # Content and the executable bit are the tree; owners and other modes are the user's.
             target.chmod(0o755 if os.access(source / name, os.X_OK) else 0o644)
         progress.advance(1)

@@ -1,157 +1,26 @@
-"""Building kernels, with a tiny tree whose Makefile answers to what kbuild would be asked for.
-
-make is the real one, so that killing, failing and rebuilding are what they are with kbuild; the
-compiler is a shell script that copies, complains, or waits where a test wants it to.
-"""
+"""Building kernels: what is built when, what the cache has, and whose fault a failure is."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
-import sys
-import textwrap
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_build_site import Site, built, series
 
-from harness.build.cache import Cache
-from harness.build.kernel import FailedKernel, build_kernels
+from harness.build.kernel import FailedKernel
 from harness.errors import InfraError, KernelError, UserError
-from harness.machine.arches import find_arch
-from harness.model import BuiltKernel, Patch, Series
-from harness.source.base import find_base
-from harness.source.progress import Silent
-
-ROOT = Path(__file__).parents[2]
-ARCH = find_arch("x86_64")
-
-MAKEFILE = r"""
-VERSION = 6
-PATCHLEVEL = 12
-SUBLEVEL = 1
-EXTRAVERSION =
-S := $(CURDIR)
-objects := $(patsubst $(S)/kernel/%.c,$(O)/%.o,$(wildcard $(S)/kernel/*.c))
-image := $(O)/arch/x86/boot/bzImage
-.DELETE_ON_ERROR:
-allnoconfig:
-	@grep -v CONFIG_GONE $(KCONFIG_ALLCONFIG) > $(O)/.config
-$(O)/%.o: $(S)/kernel/%.c $(S)/kernel/fork.h
-	@echo "  CC      $*.o"; sh $(S)/cc $< $@
-bzImage: $(objects)
-	@mkdir -p $(dir $(image)) $(O)/include/config
-	@cat $(sort $^) > $(image); touch $(O)/vmlinux; echo 6.12.1 > $(O)/include/config/kernel.release
-ifdef M
-modules:
-	@! grep -n BROKEN $(M)/noref.c | sed 's/^/noref.c:1:1: error: /' | grep .
-	@cat $(M)/noref.c $(S)/kernel/fork.h $(O)/Module.symvers > $(M)/noref.ko
-else
-modules: bzImage
-	@cp $(S)/kernel/fork.h $(O)/Module.symvers
-endif
-modules_prepare:
-"""
-
-# Builds one object; says so in TRACE; waits while WAIT exists, with half an object written.
-CC = r"""
-echo "$1" >> TRACE
-printf half > "$2"
-if [ -e WAIT ]; then touch WAITING; sleep 4711 || true; fi
-case "$(cat "$1")" in
-*BROKEN*) echo "kernel/$(basename "$1"):3:1: error: BROKEN is broken" >&2; exit 1 ;;
-*OOM*) echo "gcc: fatal error: Killed signal terminated program cc1" >&2; exit 1 ;;
-*FULL*) echo "fatal error: error writing to /tmp/x.s: No space left on device" >&2; exit 1 ;;
-esac
-cat "$1" > "$2"
-"""
-
-
-class Site:
-    """A base, a cache, a guest folder and a series to come, all in one temporary folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.wait = folder / "wait"
-        self.waiting = folder / "waiting"
-        self.trace = folder / "trace"
-        self.tree = folder / "linux"
-        for name, text in {
-            "Makefile": MAKEFILE,
-            "Kbuild": "",
-            "cc": CC.replace("WAITING", str(self.waiting))
-            .replace("WAIT", str(self.wait))
-            .replace("TRACE", str(self.trace)),
-            "kernel/fork.c": "fork\n",
-            "kernel/exit.c": "exit\n",
-            "kernel/fork.h": "header\n",
-            "usr/gen_init_cpio.c": '#include <stdio.h>\nint main(void){return puts("cpio")<0;}\n',
-        }.items():
-            self._write(self.tree / name, text)
-        for name, text in {
-            "module/noref.c": "module\n",
-            "module/Kbuild": "obj-m := noref.o\n",
-            "l1/init": "#!/bin/sh\n",
-            "vmm/main.c": "int main(void) { return 0; }\n",
-        }.items():
-            self._write(folder / "guest" / name, text)
-        self.notes: list[str] = []
-
-    @staticmethod
-    def _write(path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def build(self, series: Series | None = None, **options: object) -> list[object]:
-        return list(self.kernels(series, **options))
-
-    def kernels(self, series: Series | None, **options: object) -> Iterator[object]:
-        cache = Cache(self.folder / "cache")
-        base = find_base(str(self.tree))
-        guest = self.folder / "guest"
-        progress = Silent()
-        return build_kernels(base, series, ARCH, cache, guest, progress, **options)  # type: ignore[arg-type]
-
-    def compiled(self) -> list[str]:
-        """The files compiled since the last call, sorted."""
-        names = self.trace.read_text().split() if self.trace.exists() else []
-        self.trace.unlink(missing_ok=True)
-        return sorted(Path(name).name for name in names)
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
-
-
-def series(*changes: tuple[str, str, str]) -> Series:
-    """A series that changes one line per patch: file, old, new."""
-    patches = tuple(
-        Patch(
-            number=n,
-            name=f"{n:04}.patch",
-            subject=f"make it {new}",
-            diff=(
-                f"diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n"
-                f"@@ -1 +1 @@\n-{old}\n+{new}\n"
-            ).encode(),
-        )
-        for n, (path, old, new) in enumerate(changes, 1)
-    )
-    return Series(name="noref", origin="/patches", patches=patches)
-
+from harness.model import Patch, Series
 
 FORK = ("kernel/fork.c", "fork", "fork1")
 EXIT = ("kernel/exit.c", "exit", "exit1")
 HEADER = ("kernel/fork.h", "header", "header1")
 
 
-def built(kernel: object) -> BuiltKernel:
-    assert isinstance(kernel, BuiltKernel)
-    return kernel
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
 
 
 def test_each_state_of_a_series_is_built_and_only_what_changed_is_compiled(site: Site) -> None:
@@ -306,128 +175,3 @@ def test_neither_flags_nor_variables_of_an_outer_make_get_through(
     }.items():
         monkeypatch.setenv(name, value)
     assert built(site.build()[0]).image.read_text() == "exit\nfork\n"
-
-
-PROGRAM = textwrap.dedent(
-    """
-    import sys
-    from pathlib import Path
-    sys.path[:0] = [sys.argv[1], sys.argv[2]]
-    import test_build_kernel as t
-    from harness.build.cache import Cache
-    from harness.build.kernel import build_kernels
-    from harness.source.base import find_base
-    from harness.source.progress import Silent
-    class Telling(Silent):
-        def note(self, text):
-            print(text, flush=True)
-    folder = Path(sys.argv[3])
-    base = find_base(str(folder / "linux"))
-    cache = Cache(folder / "cache")
-    for kernel in build_kernels(base, None, t.ARCH, cache, folder / "guest", Telling()):
-        print(kernel.image.read_text().split(), flush=True)
-    """
-)
-
-
-def another_run(site: Site) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-c", PROGRAM, str(ROOT), str(Path(__file__).parent), str(site.folder)]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-
-
-def processes_of(site: Site) -> list[str]:
-    """Command lines of the processes that work in the site's folder, or wait in its compiler."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (entry / "cmdline").read_text().replace("\0", " ")
-            where = str((entry / "cwd").readlink())
-        except OSError:
-            continue
-        if int(entry.name) != os.getpid() and str(site.folder) in line + where:
-            found.append(line)
-    return found
-
-
-def until(true: object, what: str, seconds: float = 20) -> None:
-    assert callable(true)
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
-
-
-def test_kill_minus_9_in_mid_build_leaves_no_make_no_compiler_and_nothing_to_trust(
-    site: Site,
-) -> None:
-    site.wait.touch()
-    run = another_run(site)
-    with run:
-        until(site.waiting.exists, "the compiler never ran")
-        assert any("sleep" in line or "cc" in line for line in processes_of(site))
-        run.send_signal(signal.SIGKILL)
-    until(lambda: not processes_of(site), f"still there: {processes_of(site)}")
-    assert not list((site.folder / "cache").glob("kernel/*"))
-    site.wait.unlink()
-    site.compiled()
-    assert built(site.build()[0]).image.read_text() == "exit\nfork\n"
-    assert site.compiled() == ["exit.c", "fork.c"]
-    assert not list((site.folder / "cache/tmp").glob("run-*"))
-
-
-def test_objects_newer_than_the_mark_of_a_killed_build_are_made_again(site: Site) -> None:
-    site.build()
-    (objects,) = (path for path in site.folder.glob("cache/tree/*/obj/*") if path.is_dir())
-    mark = objects.with_name(objects.name + ".running")
-    mark.write_text(Path("/proc/sys/kernel/random/boot_id").read_text())
-    time.sleep(0.02)
-    (objects / "fork.o").write_text("half")
-    shutil.rmtree(site.folder / "cache/kernel")
-    site.compiled()
-    assert built(site.build()[0]).image.read_text() == "exit\nfork\n"
-    assert site.compiled() == ["fork.c"]
-    assert not mark.exists()
-
-
-def test_after_a_crash_of_the_machine_in_mid_build_no_object_is_trusted(site: Site) -> None:
-    site.build()
-    (objects,) = (path for path in site.folder.glob("cache/tree/*/obj/*") if path.is_dir())
-    objects.with_name(objects.name + ".running").write_text("another boot\n")
-    shutil.rmtree(site.folder / "cache/kernel")
-    site.compiled()
-    site.build()
-    assert site.compiled() == ["exit.c", "fork.c"]
-
-
-def test_two_runs_side_by_side_build_each_kernel_once_and_one_says_that_it_waits(
-    site: Site,
-) -> None:
-    site.wait.touch()
-    with another_run(site) as first:
-        until(site.waiting.exists, "the compiler never ran")
-        with another_run(site) as second:
-            assert second.stdout is not None and first.stdout is not None
-            assert "waiting for another run" in second.stdout.readline()
-            site.wait.unlink()
-            # The first's compilers wait on, as it were; another one takes their place.
-            for pid in sleepers(site):
-                os.kill(pid, signal.SIGTERM)
-            first.wait(20)
-            assert "exit" in second.stdout.read()
-    assert len(list((site.folder / "cache/kernel").iterdir())) == 1
-
-
-def sleepers(site: Site) -> list[int]:
-    """The compilers' sleeps: children of a shell that runs the site's cc."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()[1]
-            line = (entry / "cmdline").read_text()
-            if line.startswith("sleep\0") and str(site.folder) in (
-                Path("/proc", parent, "cmdline").read_text()
-            ):
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
