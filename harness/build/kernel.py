@@ -222,11 +222,13 @@ class _Line:
                 failure.log,
             ) from failure
         if k == 0 or self._series is None:
-            tried = f"building {label} ({self._base.version} without patches)"
+            tried = f"building the base {self._base.version}, without patches"
+            do = "choose a base and a fragment that build together"
         else:
             patch = self._series.patches[k - 1]
             tried = f"building {label}, whose last patch is {patch.name} (“{patch.subject}”)"
-        return KernelError(tried, failure.why, "repair the patch: each must build", failure.log)
+            do = "repair the patch: a series must build at each patch"
+        return KernelError(tried, failure.why, do, failure.log)
 
 
 def sources_digest(folder: Path) -> str:

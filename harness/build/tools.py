@@ -13,10 +13,14 @@ from harness.source.tarball import COMPRESSION
 
 
 class Missing(Value):
-    """A program or file that is not there, and the Debian package that brings it."""
+    """A program or file that is not there, and the Debian package that brings it.
+
+    optional: it only saves time.
+    """
 
     what: str
     package: str
+    optional: bool = False
 
 
 # Programs by the package that has them in Debian 12.
@@ -36,6 +40,7 @@ _PROGRAMS = (
     ("dropbearkey", "dropbear-bin"),
     ("ccache", "ccache"),
 )
+_OPTIONAL = {"ccache"}
 _FILES = (
     # A static VMM needs libc.a, a kernel's host programs libc's headers.
     ("stdlib.h", "libc6-dev"),
@@ -78,7 +83,7 @@ def cross_prefix(arch: Arch) -> str:
 def _missing(arch: Arch, debian_version: str | None) -> Iterator[Missing]:
     for name, package in _PROGRAMS:
         if program(name) is None:
-            yield Missing(what=name, package=package)
+            yield Missing(what=name, package=package, optional=name in _OPTIONAL)
     if program(arch.qemu) is None:
         yield Missing(what=arch.qemu, package=_QEMU.get(arch.qemu, "qemu-system"))
     cross = cross_prefix(arch)

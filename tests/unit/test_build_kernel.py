@@ -87,6 +87,13 @@ def test_a_patch_that_does_not_build_is_a_value_and_the_later_kernels_are_built(
     assert "fork.c" in site.compiled()
 
 
+def test_a_base_that_does_not_build_is_a_value_too(site: Site) -> None:
+    (site.tree / "kernel/fork.c").write_text("BROKEN\n")
+    base, first = site.build(series(("kernel/fork.c", "BROKEN", "fork")))
+    assert isinstance(base, FailedKernel) and "the base 6.12.1, without patches" in str(base.error)
+    assert built(first).image.read_text() == "exit\nfork\n"
+
+
 def test_a_series_that_does_not_apply_costs_no_build(site: Site) -> None:
     with pytest.raises(UserError, match=r"noref patch 2.*make it exit2"):
         site.build(series(FORK, ("kernel/exit.c", "nowhere", "exit2")))

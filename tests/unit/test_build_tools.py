@@ -42,6 +42,10 @@ def test_a_base_of_the_users_own_needs_no_source_package(bare: Path) -> None:
     assert not any("linux-source" in name for name in packages(missing_tools(ARCH)))
 
 
+def test_only_what_saves_time_is_optional(bare: Path) -> None:
+    assert [entry.what for entry in missing_tools(ARCH) if entry.optional] == ["ccache"]
+
+
 def test_another_arch_needs_its_cross_compiler(bare: Path) -> None:
     other = msgspec.structs.replace(ARCH, name="arm64", cross="aarch64-linux-gnu-")
     assert cross_prefix(other) == "aarch64-linux-gnu-"
