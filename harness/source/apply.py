@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import UserError
 from harness.model import Patch, Series
-from harness.source.git import git, printable, said
+from harness.source.git import git, said
 from harness.source.tree import File, read_file, write_file
 
 Overlay = Mapping[str, File | None]
@@ -75,8 +75,3 @@ def _apply(patch: Patch, folder: Path) -> None:
     result = git("apply", "--whitespace=nowarn", "-", cwd=folder, stdin=patch.diff)
     if result.returncode:
         raise UserError("git apply", said(result))
-
-
-def files_of(overlay: Overlay) -> str:
-    """Name the files of an overlay in one line, for a log."""
-    return printable(", ".join(overlay))
