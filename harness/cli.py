@@ -15,7 +15,7 @@ from rich.console import Console
 from harness import job
 from harness.build.cache import default_folder
 from harness.build.tools import missing_tools, packages
-from harness.errors import EXIT_USER, NorefError
+from harness.errors import EXIT_OK, EXIT_USER, NorefError
 from harness.machine.accel import choose_accel
 from harness.machine.arches import ARCHES, find_arch
 from harness.report.progress import progress
@@ -166,8 +166,9 @@ def doctor(arch: str, only_packages: bool, kernel_src: str | None) -> int:
         return 0
     click.echo(choose_accel(architecture).why)
     for tool in missing:
-        click.echo(f"missing: {tool}")
-    return EXIT_USER if missing else 0
+        optional = ", optional" if tool.optional else ""
+        click.echo(f"missing: {tool.what} (package {tool.package}{optional})")
+    return EXIT_OK if all(tool.optional for tool in missing) else EXIT_USER
 
 
 def main() -> None:

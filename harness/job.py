@@ -150,7 +150,8 @@ def _read_sources(order: Order, base: Base) -> _Sources:
 
 
 def _check_tools(order: Order) -> None:
-    missing = missing_tools(order.arch, None if order.kernel_src else order.version)
+    lacking = missing_tools(order.arch, None if order.kernel_src else order.version)
+    missing = tuple(tool for tool in lacking if not tool.optional)
     if missing:
         raise UserError(
             "looking for what building and running needs",
@@ -238,7 +239,11 @@ def _state(
         if isinstance(kernel, FailedKernel):
             error = kernel.error
             return KernelState(
-                label=label, patches=k, subject=subject, failure=str(error), log=str(error.log)
+                label=label,
+                patches=k,
+                subject=subject,
+                failure=str(error),
+                log=str(error.log or ""),
             )
         return KernelState(label=label, patches=k, subject=subject, release=kernel.release)
     return KernelState(label=label, patches=k, subject=subject)

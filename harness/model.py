@@ -209,7 +209,8 @@ class Outcome(Value):
     """What was seen in a cell.
 
     status: the VMM's exit status, None if it never came; seconds: wall time of the cell; note:
-    what happened, in words, if it did not end in a report.
+    what happened, in words, if it did not end in a whole report.  before, during, after: the
+    ledger before the VM was made, after the scenario, and when VM and mapping are gone.
     """
 
     cell: Cell
@@ -218,6 +219,7 @@ class Outcome(Value):
     note: str = ""
     subtests: tuple[Subtest, ...] = ()
     before: tuple[PageState, ...] = ()
+    during: tuple[PageState, ...] = ()
     after: tuple[PageState, ...] = ()
     splats: tuple[Splat, ...] = ()
     seconds: float = 0.0

@@ -40,6 +40,8 @@ int run_scenario(int nwords, char **words)
 
 	scenario->run(&stage);
 
+	/* Before teardown makes up for it: what KVM holds, and what it marked. */
+	region_print_ledger(&stage.region, "during");
 	vm_close(&stage.vm);
 	region_unmap(&stage.region);
 	region_print_ledger(&stage.region, "after");

@@ -75,9 +75,11 @@ class Surprise(Value):
 
     def __str__(self) -> str:
         cell, finding = self.finding.cell, self.finding
+        standing = finding.standing.value
+        verb = "" if finding.standing is Standing.holds else "is "
         return (
-            f"{cell.kernel} {cell.mode}: {finding.prop.value} of {finding.memory} memory is "
-            f"{finding.standing.value}, {self.expected} ({self.why}); "
+            f"{cell.kernel} {cell.mode}: {finding.prop.value} of {finding.memory} memory "
+            f"{verb}{standing}, {self.expected} ({self.why}); "
             f"{cell.scenario} on {cell.backing} by {cell.mapping}: {finding.evidence}"
         )
 
@@ -139,11 +141,13 @@ def _check_claims(finding: Finding, expected: Expected) -> Surprise | None:
     return None
 
 
-def broken_rules(table: Iterable[Entry], base: str) -> list[Surprise]:
-    """Judge a series about which nothing is known: it may lose nothing that the base had."""
+def broken_rules(table: Iterable[Entry], kernels: Sequence[str]) -> list[Surprise]:
+    """Judge a series about which nothing is known: no kernel may lack what an earlier one had."""
     return [
         Surprise(
-            finding=entry.decided_by, expected="the base had it", why="a series may lose nothing"
+            finding=entry.decided_by,
+            expected="an earlier kernel had it",
+            why="a series may lose nothing, not even for a while",
         )
-        for entry in losses(table, base)
+        for entry in losses(table, kernels)
     ]

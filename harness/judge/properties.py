@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from harness.dmesg import Splat
 from harness.model import (
@@ -26,12 +26,16 @@ _REPORTED = (0, 1)
 _OURS = (End.no_module, End.qemu, End.harness)
 
 
-def judge_cell(outcome: Outcome, scenario: Scenario) -> Verdict:
-    """Return the cell's grade, with a finding for every property that it is a witness for."""
+def judge_cell(outcome: Outcome, scenario: Scenario, memory: str | None = None) -> Verdict:
+    """Return the cell's grade, with one finding for every property that it is a witness for.
+
+    memory: the class of its pages, for a cell that never came to read its ledger.
+    """
     cell = outcome.cell
     if outcome.end in _OURS:
         return Verdict(cell=cell, grade=Grade.error, reason=outcome.note)
-    findings = tuple(_findings(outcome, scenario))
+    word = _Words(cell, memory_class(outcome) or memory or "unknown")
+    findings = _merge(_findings(outcome, scenario, word))
     lost = [finding for finding in findings if finding.standing is Standing.lost]
     if lost:
         reason = "; ".join(f"{finding.prop.value}: {finding.evidence}" for finding in lost)
@@ -41,34 +45,36 @@ def judge_cell(outcome: Outcome, scenario: Scenario) -> Verdict:
     return Verdict(cell=cell, grade=Grade.passed, reason="", findings=findings)
 
 
-def memory_class(outcome: Outcome) -> str:
+def memory_class(outcome: Outcome) -> str | None:
     """Return `uncounted` if pages of the region have no count of their own, else `counted`."""
     if any(page.own_ref == 0 for page in outcome.before):
         return "uncounted"
-    return "counted" if outcome.before else "unknown"
+    return "counted" if outcome.before else None
 
 
-def _findings(outcome: Outcome, scenario: Scenario) -> Iterator[Finding]:
-    word = _Words(outcome.cell, memory_class(outcome))
-    clean = outcome.end is End.reported and outcome.status in _REPORTED
+def _merge(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Keep one finding a property: a step and an oracle may both have a word on it."""
+    order = (Standing.lost, Standing.holds, Standing.unseen)
+    kept: dict[Property, Finding] = {}
+    for finding in findings:
+        other = kept.get(finding.prop)
+        if other is None or order.index(finding.standing) < order.index(other.standing):
+            kept[finding.prop] = finding
+    return tuple(kept.values())
+
+
+def _findings(outcome: Outcome, scenario: Scenario, word: _Words) -> Iterator[Finding]:
+    yield word(scenario.checks, None, "no step came so far")
+    clean = outcome.end is End.reported and outcome.status in _REPORTED and not outcome.note
     yield word(Property.robustness, clean, outcome.note or "L1 and the VMM came through")
-    spoken: set[Property] = {Property.robustness}
-    for finding in _steps(outcome, scenario, word):
-        spoken.add(finding.prop)
-        yield finding
+    yield from _steps(outcome, scenario, word)
     if scenario.control:
-        if scenario.checks in spoken:
-            return
-    elif clean:
+        return
+    if clean or outcome.splats:
         yield _silence(outcome, word)
+    if clean and outcome.before:
         yield _refcounts(outcome, word)
         yield _ownership(outcome, word)
-        spoken |= {Property.silence, Property.refcounts, Property.ownership}
-    elif outcome.splats:
-        yield _silence(outcome, word)
-        spoken.add(Property.silence)
-    if scenario.checks not in spoken:
-        yield word(scenario.checks, None, "no step came so far")
 
 
 class _Words:
@@ -126,20 +132,25 @@ def _silence(outcome: Outcome, word: _Words) -> Finding:
 
 
 def _refcounts(outcome: Outcome, word: _Words) -> Finding:
-    for before, after in _pages(outcome):
-        if _counts(before) != _counts(after):
-            what = f"{_counts_text(before)} became {_counts_text(after)}"
-            return word(Property.refcounts, False, f"pfn {before.pfn:#x}: {what}")
-    if len(list(_pages(outcome))) != len(outcome.before) or not outcome.before:
-        return word(Property.refcounts, None, "the ledger is incomplete")
+    """Compare the counts; KVM's MMU keeps no reference, so they are the same during the run."""
+    for when, pages in (("during", outcome.during), ("after", outcome.after)):
+        if {page.pfn for page in pages} != {page.pfn for page in outcome.before}:
+            return word(Property.refcounts, None, f"the ledger {when} the run is not whole")
+        for before, now in _pages(outcome, pages):
+            if _counts(before) != _counts(now):
+                what = f"{_counts_text(before)} became {_counts_text(now)} {when} the run"
+                return word(Property.refcounts, False, f"pfn {before.pfn:#x}: {what}")
     return word(Property.refcounts, True, "every page's counts are what they were")
 
 
 def _ownership(outcome: Outcome, word: _Words) -> Finding:
-    for before, after in _pages(outcome):
-        if before.flags != after.flags:
-            old, new = (",".join(page.flags) or "none" for page in (before, after))
-            return word(Property.ownership, False, f"pfn {before.pfn:#x}: flags {old} → {new}")
+    """Compare the flags, during the run too: marking a page accessed twice cancels out."""
+    for when, pages in (("during", outcome.during), ("after", outcome.after)):
+        for before, now in _pages(outcome, pages):
+            if before.flags != now.flags:
+                old, new = (",".join(page.flags) or "none" for page in (before, now))
+                what = f"flags {old} → {new} {when} the run"
+                return word(Property.ownership, False, f"pfn {before.pfn:#x}: {what}")
     if not _was_reached(outcome):
         return word(Property.ownership, None, "the guest never got at the memory")
     return word(Property.ownership, True, "every page's flags are what they were")
@@ -150,12 +161,12 @@ def _was_reached(outcome: Outcome) -> bool:
     return first is not None and first.result is Result.ok
 
 
-def _pages(outcome: Outcome) -> Iterator[tuple[PageState, PageState]]:
-    """Pair the pages before and after by pfn, as a swap changes their order."""
-    after = {page.pfn: page for page in outcome.after}
+def _pages(outcome: Outcome, later: Iterable[PageState]) -> Iterator[tuple[PageState, PageState]]:
+    """Pair the pages before and later by pfn, as a swap changes their order."""
+    now = {page.pfn: page for page in later}
     for page in outcome.before:
-        if page.pfn in after:
-            yield page, after[page.pfn]
+        if page.pfn in now:
+            yield page, now[page.pfn]
 
 
 def _counts(page: PageState) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.errors import EXIT_FINDINGS, EXIT_INFRA, EXIT_OK
 from harness.judge.expected import Expected, Surprise, broken_rules, surprises
-from harness.judge.properties import judge_cell
+from harness.judge.properties import judge_cell, memory_class
 from harness.judge.table import Change, Entry, changes, make_table
 from harness.model import Grade, Outcome, Scenario, Value, Verdict
 
@@ -71,11 +71,17 @@ def judge_run(
 ) -> RunResult:
     """Judge every outcome, and the series by what is known of it or else by the rule."""
     by_name = {scenario.name: scenario for scenario in scenarios}
-    verdicts = tuple(judge_cell(outcome, by_name[outcome.cell.scenario]) for outcome in outcomes)
+    classes = {
+        outcome.cell.backing: memory_class(outcome) for outcome in outcomes if outcome.before
+    }
+    verdicts = tuple(
+        judge_cell(outcome, by_name[outcome.cell.scenario], classes.get(outcome.cell.backing))
+        for outcome in outcomes
+    )
     kernels = [kernel.label for kernel in setting.kernels]
     table = make_table(verdicts)
     if expected is None:
-        red = broken_rules(table, kernels[0])
+        red = broken_rules(table, kernels)
     else:
         red = surprises(verdicts, expected, kernels, setting.arch)
     return RunResult(

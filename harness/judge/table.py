@@ -87,16 +87,17 @@ def changes(table: Iterable[Entry], kernels: Sequence[str]) -> tuple[Change, ...
     return tuple(found)
 
 
-def losses(table: Iterable[Entry], base: str) -> tuple[Entry, ...]:
-    """Return what a kernel lacks and the base had: what no kernel of a series may lose."""
-    entries = tuple(table)
-    had = {
-        (entry.mode, entry.memory, entry.prop)
-        for entry in entries
-        if entry.kernel == base and entry.standing is Standing.holds
-    }
-    return tuple(
-        entry
-        for entry in entries
-        if entry.standing is Standing.lost and (entry.mode, entry.memory, entry.prop) in had
-    )
+def losses(table: Iterable[Entry], kernels: Sequence[str]) -> tuple[Entry, ...]:
+    """Return every entry that lacks what an earlier kernel had: a series must be bisectable.
+
+    The last kernel must also show what it has: not observed any more is lost to the series.
+    """
+    found: list[Entry] = []
+    had: set[tuple[str, str, Property]] = set()
+    for entry in sorted(table, key=lambda entry: kernels.index(entry.kernel)):
+        key = (entry.mode, entry.memory, entry.prop)
+        if entry.standing is Standing.holds:
+            had.add(key)
+        elif key in had and (entry.standing is Standing.lost or entry.kernel == kernels[-1]):
+            found.append(entry)
+    return tuple(found)

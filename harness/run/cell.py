@@ -50,6 +50,7 @@ def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float) -> Outcome
         note=note,
         subtests=report.subtests,
         before=report.before,
+        during=report.during,
         after=report.after,
         splats=find_splats(log),
         seconds=round(time.monotonic() - started, 3),

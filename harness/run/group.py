@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
@@ -105,6 +106,8 @@ def run_group(
 
 def _unbooted(cell: Cell, end: End, note: str, console: Path, spec: Spec, results: Path) -> Outcome:
     folder = cell_folder(results, cell)
+    if console.exists():
+        os.link(console, folder / "console.log")
     outcome = Outcome(
         cell=cell,
         end=end,

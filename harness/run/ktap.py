@@ -17,6 +17,7 @@ class Report(Value):
 
     subtests: tuple[Subtest, ...]
     before: tuple[PageState, ...]
+    during: tuple[PageState, ...]
     after: tuple[PageState, ...]
     bailed_out: str
     complete: bool
@@ -26,7 +27,7 @@ def read_report(output: bytes) -> Report:
     """Read the VMM's output; lines that it can't have written are ignored."""
     planned: int | None = None
     subtests: list[Subtest] = []
-    ledgers: dict[str, list[PageState]] = {"before": [], "after": []}
+    ledgers: dict[str, list[PageState]] = {"before": [], "during": [], "after": []}
     detail: list[str] = []
     bailed_out = ""
     in_order = True
@@ -50,6 +51,7 @@ def read_report(output: bytes) -> Report:
     return Report(
         subtests=tuple(subtests),
         before=tuple(ledgers["before"]),
+        during=tuple(ledgers["during"]),
         after=tuple(ledgers["after"]),
         bailed_out=bailed_out,
         complete=in_order and planned == len(subtests),

@@ -12,13 +12,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.build.cache import default_folder
+from harness.build.cache import Cache, default_folder
+from harness.build.kernel import build_kernels
 from harness.judge.result import RunResult
 from harness.machine.accel import choose_accel
 from harness.machine.arches import find_arch
 from harness.machine.qemu import Spec
 from harness.model import BuiltKernel
 from harness.run.group import l1_spec
+from harness.source.base import find_base
+from harness.source.progress import Silent
 
 ROOT = Path(__file__).resolve().parents[2]
 GUEST = ROOT / "guest-images"
@@ -34,7 +37,9 @@ class Ran(msgspec.Struct, frozen=True):
 
     @property
     def result(self) -> RunResult:
-        return msgspec.json.decode((self.results / "latest/result.json").read_bytes(), type=RunResult)
+        return msgspec.json.decode(
+            (self.results / "latest/result.json").read_bytes(), type=RunResult
+        )
 
 
 Noref = Callable[..., Ran]
@@ -90,11 +95,6 @@ def main_job(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 @pytest.fixture(scope="session")
 def base_kernel(main_job: Ran, tmp_path_factory: pytest.TempPathFactory) -> BuiltKernel:
     """The base, built and with its guest image, straight from the build room."""
-    from harness.build.cache import Cache
-    from harness.build.kernel import build_kernels
-    from harness.source.base import find_base
-    from harness.source.progress import Silent
-
     cache = Cache(default_folder())
     base = find_base(os.environ.get("KERNEL_SRC"), "6.12", cache.folder / "tarballs")
     arch = find_arch("x86_64")

@@ -124,12 +124,12 @@ def qemu_pids(results: Path) -> list[int]:
 
 
 def listening(pids: list[int]) -> set[tuple[str, str]]:
-    """Address and port, in /proc/net/tcp's hexadecimal, of the sockets these processes listen on."""
+    """Where these processes listen: address and port in hexadecimal, as /proc/net/tcp has it."""
     inodes = set()
     for pid in pids:
         for fd in Path(f"/proc/{pid}/fd").iterdir():
             try:
-                target = os.readlink(fd)
+                target = str(fd.readlink())
             except OSError:
                 continue
             if target.startswith("socket:["):

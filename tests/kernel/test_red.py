@@ -1,11 +1,15 @@
-"""A run that differs from what is known is red, and says where: kernel, mode, property, cell, line."""
+"""A run that differs from what is known is red, and says where and why."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import msgspec
 from conftest import Noref, Ran
+
+from harness.build.cache import default_folder
+from harness.build.kernel import BuildRecord
 
 QUICK = ("--mode", "legacy", "--scenario", "slot_delete", "--scenario", "freed_slot_delete")
 
@@ -74,11 +78,6 @@ def test_changed_line_of_a_patch_rebuilds_only_what_it_must(
 
 def built_objects(ran: Ran) -> int:
     """How many objects the newest build in the cache compiled or linked."""
-    import msgspec
-
-    from harness.build.cache import default_folder
-    from harness.build.kernel import BuildRecord
-
     records = default_folder().glob("kernel/*/build.json")
     newest = max(records, key=lambda path: path.stat().st_mtime)
     return msgspec.json.decode(newest.read_bytes(), type=BuildRecord).objects

@@ -112,6 +112,7 @@ def run_one(cell: Cell, checks: Property) -> Outcome:
         status=status,
         subtests=steps,
         before=(before,),
+        during=(after,),
         after=(after,),
         splats=splats,
         seconds=0.41,

@@ -132,9 +132,9 @@ def test_many_surprises_are_condensed_and_it_is_said_where_the_others_stand() ->
     assert len(text.splitlines()) < 130
 
 
-def test_without_known_facts_the_base_is_the_measure() -> None:
+def test_without_known_facts_the_earlier_kernels_are_the_measure() -> None:
     text = shown(noref_run(known=False))
-    assert "legacy: silence of uncounted memory is LOST, the base had it" in text
+    assert "legacy: silence of uncounted memory is LOST, an earlier kernel had it" in text
     assert "judged by what the base had" in text
     assert "no finding)" in text
 
