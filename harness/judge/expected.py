@@ -16,7 +16,7 @@ from harness.judge.table import Entry, losses
 from harness.model import Finding, Property, Standing, Value, Verdict
 
 
-class Expectation(Value):
+class Expectation(Value, forbid_unknown_fields=True):
     """One known fact.  Empty tuples mean all.
 
     kernels: numbers of patches applied; function: where the splat must be from that decides it
@@ -40,7 +40,7 @@ class Expectation(Value):
         cell = finding.cell
         return (
             self.prop is finding.prop
-            and kernel in self.kernels
+            and kernel in (self.kernels or (kernel,))
             and arch in (self.arches or (arch,))
             and cell.mode in (self.modes or (cell.mode,))
             and finding.memory in (self.memory or (finding.memory,))
@@ -50,7 +50,7 @@ class Expectation(Value):
         )
 
 
-class Claim(Value):
+class Claim(Value, forbid_unknown_fields=True):
     """A property that the series says its last kernel has."""
 
     prop: Property
@@ -59,7 +59,7 @@ class Claim(Value):
     modes: tuple[str, ...] = ()
 
 
-class Expected(Value):
+class Expected(Value, forbid_unknown_fields=True):
     """expected.toml, whole."""
 
     claim: tuple[Claim, ...] = ()
@@ -87,10 +87,11 @@ class Surprise(Value):
 def read_expected(path: Path) -> Expected:
     """Read expected.toml; UserError if it is malformed."""
     try:
-        expected = msgspec.convert(tomllib.loads(path.read_text()), Expected)
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        expected = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Expected)
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise UserError(f"reading {path}", str(error), "correct it") from error
-    for entry in expected.expect:
+    entries: tuple[Claim | Expectation, ...] = (*expected.claim, *expected.expect)
+    for entry in entries:
         if not entry.why.strip():
             raise UserError(f"reading {path}", f"no reason is given for {entry}", "say why")
     return expected
@@ -146,7 +147,7 @@ def broken_rules(table: Iterable[Entry], kernels: Sequence[str]) -> list[Surpris
     return [
         Surprise(
             finding=entry.decided_by,
-            expected="an earlier kernel had it",
+            expected="an earlier kernel had it" if entry.kernel != kernels[0] else "it must hold",
             why="a series may lose nothing, not even for a while",
         )
         for entry in losses(table, kernels)

@@ -91,13 +91,15 @@ def losses(table: Iterable[Entry], kernels: Sequence[str]) -> tuple[Entry, ...]:
     """Return every entry that lacks what an earlier kernel had: a series must be bisectable.
 
     The last kernel must also show what it has: not observed any more is lost to the series.
+    Robustness needs no earlier kernel that had it: what takes L1 down is a finding on any.
     """
     found: list[Entry] = []
     had: set[tuple[str, str, Property]] = set()
     for entry in sorted(table, key=lambda entry: kernels.index(entry.kernel)):
         key = (entry.mode, entry.memory, entry.prop)
+        wanted = key in had or entry.prop is Property.robustness
         if entry.standing is Standing.holds:
             had.add(key)
-        elif key in had and (entry.standing is Standing.lost or entry.kernel == kernels[-1]):
+        elif wanted and (entry.standing is Standing.lost or entry.kernel == kernels[-1]):
             found.append(entry)
     return tuple(found)

@@ -24,28 +24,26 @@ def verdict_line(result: RunResult) -> str:
         parts.append("nothing ran")
     if parts:
         return "; ".join(parts)
-    return "as expected" if result.known else "nothing lost that the base had"
+    return "as expected" if result.known else "nothing lost that an earlier kernel had"
 
 
 def grades_line(result: RunResult, suites: Iterable[Suite]) -> str:
-    """Count cells by grade, and say how many of those that failed are no finding."""
+    """Count the cells that are as they should be, and all cells by grade."""
     cases = [case for suite in suites for case in suite.cases]
     grades = Counter(case.verdict.grade for case in cases)
-    excused = sum(1 for case in cases if case.excuse)
-    failed = f"{grades[Grade.failed]} fail"
-    if grades[Grade.failed]:
-        number = "all" if excused == grades[Grade.failed] else str(excused)
-        failed += f" ({number} {'as expected' if result.known else 'no finding'})"
-    parts = [f"{grades[Grade.passed]} pass", failed]
+    quiet = sum(1 for c in cases if not c.surprises and c.verdict.grade is not Grade.error)
+    number = "all" if quiet == len(cases) else str(quiet)
+    parts = [f"{grades[Grade.passed]} pass", f"{grades[Grade.failed]} lack a property"]
     parts += [f"{grades[grade]} {grade.value}" for grade in (Grade.skipped, Grade.error)]
-    return f"{count(len(cases), 'cell')}: {', '.join(parts)}"
+    word = "as expected" if result.known else "without a finding"
+    return f"{count(len(cases), 'cell')}, {number} {word}: {', '.join(parts)}"
 
 
 def setting_line(result: RunResult) -> str:
     """Say what was run (series, base, arch), how it was judged, and the time that it took."""
     setting = result.setting
     series = f"{setting.series} on {setting.base}"
-    known = "" if result.known else ", judged by what the base had"
+    known = "" if result.known else ", judged by the kernels before"
     return line(f"{series}, {setting.arch}{known}, {duration(result.seconds)}")
 
 

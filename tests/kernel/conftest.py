@@ -57,7 +57,7 @@ def noref(tmp_path: Path) -> Noref:
     def run(*arguments: str, env: dict[str, str] | None = None) -> Ran:
         results = tmp_path / "results"
         done = subprocess.run(
-            command(*arguments, "--results", str(results)),
+            command(arguments[0], "--results", str(results), *arguments[1:]),
             cwd=ROOT,
             env=os.environ | (env or {}),
             stdout=subprocess.PIPE,
