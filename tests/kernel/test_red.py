@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import msgspec
@@ -67,7 +68,9 @@ def test_changed_line_of_a_patch_rebuilds_only_what_it_must(
     (patch,) = own_series.glob("0004-*.patch")
     text = patch.read_text()
     assert "+\tif (!page_count(page))\n" in text
-    patch.write_text(text.replace("+\tif (!page_count(page))\n", "+\tif (page_count(page) <= 0)\n"))
+    # Never seen before, so that no earlier run of this test has left it in the cache.
+    changed = f"+\tif (page_count(page) <= 0) /* {time.time_ns()} */\n"
+    patch.write_text(text.replace("+\tif (!page_count(page))\n", changed))
     ran = noref("test", "--series", str(own_series), "--mode", "tdp", "--scenario", "guest_read")
     assert ran.status == 0
     built = re.findall(r"building (base|noref\S+)", ran.output)
