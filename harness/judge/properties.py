@@ -40,8 +40,10 @@ def judge_cell(outcome: Outcome, scenario: Scenario, memory: str | None = None) 
     if lost:
         reason = "; ".join(f"{finding.prop.value}: {finding.evidence}" for finding in lost)
         return Verdict(cell=cell, grade=Grade.failed, reason=reason, findings=findings)
-    if all(finding.standing is Standing.unseen for finding in findings):
-        return Verdict(cell=cell, grade=Grade.skipped, reason="nothing seen", findings=findings)
+    for finding in findings:
+        if finding.prop is scenario.checks and finding.standing is Standing.unseen:
+            reason = finding.evidence
+            return Verdict(cell=cell, grade=Grade.skipped, reason=reason, findings=findings)
     return Verdict(cell=cell, grade=Grade.passed, reason="", findings=findings)
 
 
@@ -54,11 +56,16 @@ def memory_class(outcome: Outcome) -> str | None:
 
 def _merge(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Keep one finding a property: a step and an oracle may both have a word on it."""
-    order = (Standing.lost, Standing.holds, Standing.unseen)
+    order = (Standing.unseen, Standing.holds, Standing.lost)
     kept: dict[Property, Finding] = {}
     for finding in findings:
         other = kept.get(finding.prop)
-        if other is None or order.index(finding.standing) < order.index(other.standing):
+        # A step's reason for seeing nothing says more than that none came.
+        if (
+            other is None
+            or other.standing is Standing.unseen
+            or order.index(finding.standing) > order.index(other.standing)
+        ):
             kept[finding.prop] = finding
     return tuple(kept.values())
 

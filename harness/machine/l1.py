@@ -21,6 +21,8 @@ from harness.model import End, Mode, Value
 
 BOOT_TIMEOUT = 120.0
 OUTPUT_LIMIT = 1 << 20
+_READ_SIZE = 1 << 16
+_TOO_MUCH = re.compile(rb".{%d}" % (OUTPUT_LIMIT + 1), re.DOTALL)
 
 # What L1's kernel says when its clocks or CPUs are broken under emulation (NOREF.md): such an L1
 # hangs at the first KVM_RUN about every other time, and says nothing about the series.
@@ -61,7 +63,7 @@ class L1:
 
     def __init__(self, qemu: Qemu) -> None:
         self._qemu = qemu
-        self._agent: SocketSpawn[bytes] = SocketSpawn(qemu.agent, use_poll=True)
+        self._agent: SocketSpawn[bytes] = SocketSpawn(qemu.agent, maxread=_READ_SIZE, use_poll=True)
         self._agent.delaybeforesend = None
 
     def wait_ready(self, timeout: float) -> dict[str, str]:
@@ -72,21 +74,32 @@ class L1:
 
     def run(self, words: tuple[str, ...], timeout: float) -> Reply:
         """Run the VMM with these words; L1Failed if its status never comes."""
-        self._agent.send(f"run {' '.join(words)}\n".encode())
-        output, match = self._expect(rb"(?:^|\n)status (\d+)\r?\n", timeout, End.hang)
+        try:
+            self._agent.send(f"run {' '.join(words)}\n".encode())
+        except OSError as error:
+            raise self._lost(b"", End.hang) from error
+        output, match = self._expect(rb"(?:^|\n)status (\d{1,3})\r?\n", timeout, End.hang)
         return Reply(output=output, status=int(match[1]))
 
     def _expect(self, pattern: bytes, timeout: float, late: End) -> tuple[bytes, re.Match[bytes]]:
         agent = self._agent
-        found = agent.expect([pattern, pexpect.EOF, pexpect.TIMEOUT], timeout=timeout)
-        output = (agent.before or b"")[-OUTPUT_LIMIT:]
+        try:
+            found = agent.expect(
+                [pattern, pexpect.EOF, pexpect.TIMEOUT, _TOO_MUCH], timeout=timeout
+            )
+        except OSError as error:  # QEMU ended before it read all that we sent
+            raise self._lost(agent.before or b"", late) from error
+        output = agent.before or b""
+        match = agent.match
         if found == 0:
-            match = agent.match
             assert isinstance(match, re.Match)
             return output, match
         if found == 1:
             raise self._lost(output, late)
-        raise self._stuck(output, timeout, late)
+        if found == 2:
+            raise self._stuck(output, f"was silent for {timeout:.0f} s", late)
+        assert isinstance(match, re.Match)
+        raise self._stuck(match[0], f"said more than {OUTPUT_LIMIT} bytes", late)
 
     def _lost(self, output: bytes, late: End) -> L1Failed:
         """QEMU is gone: by L1's doing, or by its own."""
@@ -96,14 +109,14 @@ class L1:
             return L1Failed(end, f"L1 ended by itself ({reason})", output)
         return L1Failed(End.qemu, str(self._qemu.died("running L1")), output)
 
-    def _stuck(self, output: bytes, timeout: float, late: End) -> L1Failed:
-        """L1 is silent.  Have its CPUs print where they are, unless QEMU is stuck itself."""
+    def _stuck(self, output: bytes, how: str, late: End) -> L1Failed:
+        """L1 gives no answer.  Have its CPUs print where they are, unless QEMU is stuck itself."""
         if not self._qemu.answers():
             died = self._qemu.died("asking QEMU after a silent L1")
             return L1Failed(End.qemu, str(died), output)
         self._qemu.execute("inject-nmi")
         self._qemu.ended(5.0)
-        return L1Failed(late, f"L1 was silent for {timeout:.0f} s", output)
+        return L1Failed(late, f"L1 {how}", output)
 
 
 @contextmanager

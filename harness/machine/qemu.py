@@ -53,7 +53,8 @@ class Spec(Value):
         memory = ["-m", str(self.memory)]
         if ram is not None:
             machine += ",memory-backend=ram"
-            backend = f"memory-backend-file,id=ram,mem-path={ram},size={self.memory}M"
+            path = str(ram).replace(",", ",,")
+            backend = f"memory-backend-file,id=ram,mem-path={path},size={self.memory}M"
             memory += ["-object", f"{backend},share={'on' if shared else 'off'}"]
         return [
             *[self.arch.qemu, "-nodefaults", "-no-user-config", "-display", "none"],

@@ -12,16 +12,20 @@ from harness.errors import UserError
 from harness.model import Arch, Cell, Scenario, Value
 
 
-class _File(Value):
-    scenario: tuple[Scenario, ...]
+class _Entry(Scenario, forbid_unknown_fields=True):
+    pass
+
+
+class _File(Value, forbid_unknown_fields=True):
+    scenario: tuple[_Entry, ...]
 
 
 def read_catalogue(guest: Path) -> tuple[Scenario, ...]:
     """Read the scenario list of a folder of guest images; UserError if it is not one."""
     path = guest / "scenarios.toml"
     try:
-        scenarios = msgspec.convert(tomllib.loads(path.read_text()), _File).scenario
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        scenarios = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File).scenario
+    except (OSError, ValueError, msgspec.ValidationError) as error:
         raise UserError("reading the scenario list", str(error), f"correct {path}") from error
     for scenario in scenarios:
         for pair in scenario.main:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 from harness.dmesg import find_splats
 from harness.errors import NorefError
 from harness.machine.l1 import L1Failed, Reply, Saved, restore
-from harness.model import Cell, End, Outcome
+from harness.model import Cell, End, Outcome, Result
 from harness.run.ktap import read_report
 
 # The agent's last word in L1's kernel log, written when the VMM is done (guest-images/l1/init).
@@ -66,9 +67,14 @@ def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float) -> Outcome
 
 
 def cell_folder(results: Path, cell: Cell) -> Path:
-    """Make and return the folder of a cell's evidence."""
-    folder = results / "cells" / str(cell)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make and return the folder of a cell's evidence, a new one each time that it is run."""
+    first = results / "cells" / str(cell)
+    first.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        folder = first if number == 1 else first.with_name(f"{first.name}.{number}")
+        if not folder.exists():
+            break
+    folder.mkdir()
     return folder
 
 
@@ -98,4 +104,6 @@ def _describe(reply: Reply) -> str:
         return f"the VMM was killed by signal {reply.status - 128}"
     if reply.status > 1 or not report.complete:
         return f"the VMM's report is not complete (exit status {reply.status})"
+    if reply.status != any(step.result is Result.not_ok for step in report.subtests):
+        return f"the VMM's exit status {reply.status} is not what its report says"
     return ""

@@ -13,7 +13,10 @@ _PAGE_FIELDS = ("page", "pfn", "own_ref", "page_ref", "mapcount", "sum")
 
 
 class Report(Value):
-    """complete: every step of the plan was reported, once and in order."""
+    """complete: every step of the plan was reported, once and in order, and the ledger each time.
+
+    Output that was cut off, wherever, is never complete.
+    """
 
     subtests: tuple[Subtest, ...]
     before: tuple[PageState, ...]
@@ -31,10 +34,12 @@ def read_report(output: bytes) -> Report:
     detail: list[str] = []
     bailed_out = ""
     in_order = True
-    for raw in output.splitlines():
+    ended = output.endswith(b"\n")
+    lines = output.splitlines()
+    for raw in lines if ended else lines[:-1]:
         line = clean_text(raw, _LINE_LIMIT).strip()
         if line.startswith("1..") and line[3:].isdecimal() and planned is None:
-            planned = int(line[3:][:4])
+            planned = int(line[3:])
         elif line.startswith("# detail "):
             detail.append(line[len("# detail ") :])
         elif line.startswith("# ledger "):
@@ -54,7 +59,12 @@ def read_report(output: bytes) -> Report:
         during=tuple(ledgers["during"]),
         after=tuple(ledgers["after"]),
         bailed_out=bailed_out,
-        complete=in_order and planned == len(subtests),
+        complete=(
+            ended
+            and in_order
+            and planned == len(subtests)
+            and len({len(pages) for pages in ledgers.values()}) == 1
+        ),
     )
 
 
@@ -64,7 +74,8 @@ def _read_step(result: str, text: str, detail: tuple[str, ...]) -> Subtest:
     return Subtest(
         name=name if colon else prop,
         prop=prop if colon else "",
-        result=Result.skip if skip else Result(result),
+        # A step that failed is not skipped, whatever it says.
+        result=Result.skip if skip and result == Result.ok.value else Result(result),
         reason=reason.strip(),
         detail=detail,
     )

@@ -19,7 +19,6 @@ from harness.model import (
     PageState,
     Property,
     Result,
-    Scenario,
     Standing,
     Verdict,
 )
@@ -63,7 +62,7 @@ def pages(*numbers: int, **fields: object) -> tuple[PageState, ...]:
     )
 
 
-# --- a whole cell -----------------------------------------------------------------------------
+# --- a whole cell --------------------------------------------------------------------------------
 
 
 def test_a_whole_clean_report_passes_and_speaks_for_all_its_witnesses() -> None:
@@ -99,7 +98,7 @@ def test_a_step_that_failed_outweighs_an_oracle_that_saw_nothing() -> None:
     assert word(verdict, Property.refcounts).standing is Standing.lost
 
 
-# --- errors are ours, the rest is the kernel's --------------------------------------------------
+# --- errors are ours, the rest is the kernel's ---------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [End.qemu, End.harness, End.no_module])
@@ -145,7 +144,7 @@ def test_a_report_that_is_not_whole_is_not_green() -> None:
     assert standing(verdict, Property.refcounts) is None
 
 
-# --- access, and steps in general --------------------------------------------------------------
+# --- access, and steps in general ----------------------------------------------------------------
 
 
 def test_a_failed_step_loses_its_property_with_its_details_as_evidence() -> None:
@@ -179,15 +178,22 @@ def test_a_property_that_nobody_knows_is_no_finding() -> None:
     assert verdict.grade is Grade.passed
 
 
-def test_a_cell_in_which_nothing_at_all_was_seen_is_not_passed() -> None:
-    quiet = Scenario(
-        name="odd", checks=Property.detection, backings=(), mappings=(), main=(), why=""
-    )
-    verdict = judge_cell(outcome(subtests=(), before=(), during=(), after=()), quiet)
-    assert standing(verdict, Property.detection) is Standing.unseen
+def test_a_cell_that_saw_nothing_of_what_it_is_there_for_is_skipped_with_the_reason() -> None:
+    skipped = step("integrity", "every word", Result.skip)
+    skipped = msgspec.structs.replace(skipped, reason="no huge pages here")
+    verdict = judge(Property.integrity, subtests=(WRITE, skipped))
+    assert (verdict.grade, verdict.reason) == (Grade.skipped, "no huge pages here")
 
 
-# --- silence and detection ---------------------------------------------------------------------
+def test_a_cell_without_any_step_is_not_passed() -> None:
+    assert judge(subtests=()).grade is Grade.skipped
+
+
+def test_a_cell_that_lost_something_is_failed_though_its_own_property_was_not_observed() -> None:
+    assert judge(Property.notifier, splats=(splat(),)).grade is Grade.failed
+
+
+# --- silence and detection -----------------------------------------------------------------------
 
 
 def test_a_splat_loses_silence_and_is_named_with_its_line_and_function() -> None:
@@ -244,7 +250,7 @@ def test_a_negative_control_is_no_witness_for_what_it_breaks_itself() -> None:
     }
 
 
-# --- the ledger --------------------------------------------------------------------------------
+# --- the ledger ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("when", ["during", "after"])
@@ -324,7 +330,7 @@ def test_a_report_without_any_ledger_holds_neither_refcounts_nor_ownership() -> 
     assert standing(verdict, Property.ownership) is Standing.unseen
 
 
-# --- classes of memory --------------------------------------------------------------------------
+# --- classes of memory ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

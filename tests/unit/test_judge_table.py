@@ -44,7 +44,7 @@ def lost_at(*standings: Standing, prop: Property = Property.silence) -> list[str
     return [entry.kernel for entry in losses(history(*standings, prop=prop), kernels)]
 
 
-# --- one entry ----------------------------------------------------------------------------------
+# --- one entry -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_no_cells_make_no_entries() -> None:
     assert losses((), ["base"]) == ()
 
 
-# --- changes ------------------------------------------------------------------------------------
+# --- changes -------------------------------------------------------------------------------------
 
 
 def test_a_change_is_put_down_to_the_patch_at_which_it_is_first_seen() -> None:
@@ -123,7 +123,7 @@ def test_the_order_of_the_entries_does_not_matter(
     assert losses(shuffled, LABELS) == losses(entries, LABELS)
 
 
-# --- losses -------------------------------------------------------------------------------------
+# --- losses --------------------------------------------------------------------------------------
 
 
 def test_a_series_that_loses_what_the_base_had_is_told_at_each_kernel() -> None:

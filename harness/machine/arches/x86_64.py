@@ -26,13 +26,14 @@ ARCH = Arch(
         Mode(
             name="legacy",
             options=("kvm.tdp_mmu=0",),
-            facts=("kvm.tdp_mmu=N",),
+            facts=("kvm.tdp_mmu=N", "kvm_amd.npt=Y", "kvm_intel.ept=Y"),
             why="nested paging by the legacy MMU",
         ),
         Mode(
             name="shadow",
             options=("kvm_amd.npt=0", "kvm_intel.ept=0"),
-            facts=("kvm.tdp_mmu=N",),
+            # Without the last two it would be legacy mode by another name.
+            facts=("kvm.tdp_mmu=N", "kvm_amd.npt=N", "kvm_intel.ept=N"),
             why="shadow paging, as on CPUs without nested paging",
         ),
     ),

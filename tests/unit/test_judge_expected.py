@@ -1,0 +1,382 @@
+"""What is known of a series, what is claimed, and a run that differs: red, whichever way.
+
+The bundled expected.toml files are held to the same rules as any other, and to what exists.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_report_sample import LABELS, noref_run
+
+from harness.errors import UserError
+from harness.judge.expected import (
+    Claim,
+    Expectation,
+    Expected,
+    Surprise,
+    broken_rules,
+    read_expected,
+    surprises,
+)
+from harness.judge.table import make_table
+from harness.machine.arches import ARCHES
+from harness.model import Cell, Finding, Grade, Property, Standing, Verdict
+from harness.run.catalogue import read_catalogue
+from harness.source.series import read_series
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLED = sorted((ROOT / "kernel-patches").glob("*/*/series"))
+FACTS = sorted((ROOT / "kernel-patches").glob("*/*/expected.toml"))
+SCENARIOS = read_catalogue(ROOT / "guest-images")
+WARNS = "mmu_spte_clear_track_bits"
+
+
+def found(
+    kernel: str = "noref+2",
+    standing: Standing = Standing.lost,
+    *,
+    mode: str = "legacy",
+    memory: str = "uncounted",
+    prop: Property = Property.silence,
+    functions: tuple[str, ...] = (WARNS,),
+) -> Finding:
+    cell = Cell(kernel=kernel, mode=mode, backing="tail", mapping="fault", scenario="munmap")
+    return Finding(
+        cell=cell,
+        prop=prop,
+        memory=memory,
+        standing=standing,
+        evidence=f"WARNING in {WARNS} at arch/x86/kvm/mmu/mmu.c:593",
+        functions=functions,
+    )
+
+
+def entry(**fields: object) -> Expectation:
+    known: dict[str, object] = {
+        "prop": Property.silence,
+        "kernels": (2, 3),
+        "standing": Standing.lost,
+        "why": "the WARN is still in",
+    }
+    return Expectation(**(known | fields))  # type: ignore[arg-type]
+
+
+def verdict(finding: Finding) -> Verdict:
+    return Verdict(cell=finding.cell, grade=Grade.failed, reason="", findings=(finding,))
+
+
+def compare(finding: Finding, *entries: Expectation, claims: tuple[Claim, ...] = ()) -> list[str]:
+    expected = Expected(claim=claims, expect=entries)
+    return [str(s) for s in surprises([verdict(finding)], expected, LABELS, "x86_64")]
+
+
+# --- comparing -----------------------------------------------------------------------------------
+
+
+def test_without_an_entry_a_property_is_expected_to_hold() -> None:
+    assert compare(found(standing=Standing.holds)) == []
+    (surprise,) = compare(found())
+    assert "expected holds" in surprise
+    assert "nothing says otherwise" in surprise
+
+
+def test_not_observed_is_not_taken_for_held() -> None:
+    (surprise,) = compare(found(standing=Standing.unseen))
+    assert "is not observed, expected holds" in surprise
+
+
+def test_what_is_known_is_no_surprise() -> None:
+    assert compare(found(), entry()) == []
+
+
+@pytest.mark.parametrize("standing", [Standing.holds, Standing.unseen])
+def test_a_known_loss_that_does_not_come_is_a_surprise(standing: Standing) -> None:
+    (surprise,) = compare(found(standing=standing), entry())
+    assert "expected lost (the WARN is still in)" in surprise
+
+
+@pytest.mark.parametrize("known", Standing)
+@pytest.mark.parametrize("seen", Standing)
+def test_a_run_that_differs_is_red_whichever_way_it_differs(
+    known: Standing, seen: Standing
+) -> None:
+    assert bool(compare(found(standing=seen), entry(standing=known))) == (known is not seen)
+
+
+def test_the_first_entry_that_covers_a_finding_decides() -> None:
+    holds = entry(standing=Standing.holds)
+    assert compare(found(), entry(), holds) == []
+    assert len(compare(found(), holds, entry())) == 1
+
+
+def test_a_splat_from_another_function_than_the_known_one_is_a_surprise() -> None:
+    known = entry(function=WARNS)
+    assert compare(found(), known) == []
+    (surprise,) = compare(found(functions=("kvm_vcpu_map",)), known)
+    assert f"expected from {WARNS}" in surprise
+    assert len(compare(found(functions=()), known)) == 1
+
+
+def test_one_splat_of_several_may_be_the_known_one() -> None:
+    assert compare(found(functions=("bad_page", WARNS)), entry(function=WARNS)) == []
+
+
+def test_a_surprise_names_kernel_mode_property_memory_scenario_and_the_splats_line() -> None:
+    (surprise,) = compare(found())
+    assert surprise == (
+        "noref+2 legacy: silence of uncounted memory is lost, expected holds "
+        "(nothing says otherwise); munmap on tail by fault: "
+        f"WARNING in {WARNS} at arch/x86/kvm/mmu/mmu.c:593"
+    )
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [
+        {"prop": Property.access},
+        {"kernels": (0, 1)},
+        {"arches": ("arm64",)},
+        {"modes": ("tdp", "shadow")},
+        {"memory": ("counted",)},
+        {"backings": ("order0",)},
+        {"mappings": ("remap",)},
+        {"scenarios": ("vm_close",)},
+    ],
+)
+def test_an_entry_about_something_else_does_not_cover_a_finding(
+    narrowed: dict[str, object],
+) -> None:
+    assert not entry(**narrowed).covers(found(), 2, "x86_64")
+
+
+def test_empty_means_all() -> None:
+    assert entry().covers(found(), 2, "x86_64")
+    assert entry(kernels=()).covers(found(), 2, "x86_64")
+
+
+def test_an_entry_that_names_everything_covers_it() -> None:
+    exact = entry(
+        kernels=(2,),
+        arches=("x86_64",),
+        modes=("legacy",),
+        memory=("uncounted",),
+        backings=("tail",),
+        mappings=("fault",),
+        scenarios=("munmap",),
+    )
+    assert exact.covers(found(), 2, "x86_64")
+
+
+# --- claims --------------------------------------------------------------------------------------
+
+
+CLAIM = Claim(prop=Property.silence, why="patch 4 is there for it")
+
+
+@pytest.mark.parametrize("standing", [Standing.lost, Standing.unseen])
+def test_a_claim_binds_the_last_kernel_though_its_absence_were_known(standing: Standing) -> None:
+    known = entry(kernels=(4,), standing=standing)
+    (surprise,) = compare(found("noref+4", standing), known, claims=(CLAIM,))
+    assert "claimed by the series (patch 4 is there for it)" in surprise
+
+
+def test_a_claim_does_not_bind_the_kernels_before_the_last() -> None:
+    assert compare(found(), entry(), claims=(CLAIM,)) == []
+
+
+def test_a_claim_that_is_kept_is_no_surprise() -> None:
+    assert compare(found("noref+4", Standing.holds), claims=(CLAIM,)) == []
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [{"memory": ("counted",)}, {"modes": ("tdp",)}, {"prop": Property.access}],
+)
+def test_a_claim_binds_only_what_it_names(narrowed: dict[str, object]) -> None:
+    claim = msgspec.structs.replace(CLAIM, **narrowed)
+    assert compare(found("noref+4"), entry(kernels=(4,)), claims=(claim,)) == []
+
+
+def test_one_finding_is_one_surprise() -> None:
+    assert len(compare(found("noref+4"), claims=(CLAIM,))) == 1
+
+
+# --- the rule, where nothing is known ------------------------------------------------------------
+
+
+def broken(*findings: Finding) -> list[Surprise]:
+    return broken_rules(make_table(map(verdict, findings)), LABELS)
+
+
+def test_without_known_facts_a_loss_is_a_surprise() -> None:
+    (surprise,) = broken(found("base", Standing.holds), found("noref+1"))
+    assert "noref+1 legacy: silence" in str(surprise)
+    assert "an earlier kernel had it" in str(surprise)
+
+
+def test_without_known_facts_what_the_base_lacks_is_no_surprise() -> None:
+    assert broken(found("base"), found("noref+1"), found("noref+2", Standing.holds)) == []
+
+
+def test_a_run_that_is_not_what_is_known_ends_in_status_1_and_one_that_is_in_0() -> None:
+    assert noref_run().status == 0
+    assert noref_run(expected=Expected()).status == 1
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+GOOD = """
+[[claim]]
+prop = "access"
+why = "it is there for that"
+[[expect]]
+prop = "silence"
+kernels = [2, 3]
+standing = "lost"
+why = "the WARN is still in"
+"""
+
+
+def read(folder: Path, text: str | bytes) -> Expected:
+    path = folder / "expected.toml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return read_expected(path)
+
+
+def test_a_good_file_is_read(tmp_path: Path) -> None:
+    expected = read(tmp_path, GOOD)
+    assert expected.claim[0].prop is Property.access
+    assert expected.expect[0].kernels == (2, 3)
+
+
+def test_an_empty_file_says_that_everything_holds(tmp_path: Path) -> None:
+    assert read(tmp_path, "") == Expected()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('prop = "silence"', 'prop = "elegance"'),
+        ('standing = "lost"', 'standing = "mislaid"'),
+        ("kernels = [2, 3]", 'kernels = ["noref+2"]'),
+        ("kernels = [2, 3]\n", ""),
+        ("kernels = [2, 3]", "kernel = [2, 3]"),
+        ("kernels = [2, 3]", 'kernels = [2, 3]\nmode = ["tdp"]'),
+        ('why = "it is there for that"', 'why = "x"\nmode = ["tdp"]'),
+        ('why = "it is there for that"', 'why = " "'),
+        ("[[expect]]", "[[expects]]"),
+        ('why = "the WARN is still in"', 'why = ""'),
+        ('why = "the WARN is still in"', 'why = " \\n"'),
+        ('why = "the WARN is still in"', ""),
+        ("[[claim]]", "[[claim]"),
+    ],
+)
+def test_a_file_with_a_mistake_is_the_users_error_that_names_the_file(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    assert old in GOOD
+    with pytest.raises(UserError, match=r"expected\.toml"):
+        read(tmp_path, GOOD.replace(old, new, 1))
+
+
+def test_a_file_that_is_not_text_is_the_users_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"expected\.toml"):
+        read(tmp_path, b"why = '\xff\xfe'")
+
+
+def test_a_file_that_is_not_there_is_the_users_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"expected\.toml"):
+        read_expected(tmp_path / "expected.toml")
+
+
+@given(st.binary(max_size=200))
+def test_whatever_is_in_the_file_it_is_read_or_the_users_error(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    try:
+        read(tmp_path_factory.getbasetemp(), data)
+    except UserError:
+        pass
+
+
+# --- the bundled series --------------------------------------------------------------------------
+
+
+def name_of(path: Path) -> str:
+    return "/".join(path.parts[-3:-1])
+
+
+def test_there_is_a_bundled_series() -> None:
+    assert ROOT / "kernel-patches/6.12/noref/series" in BUNDLED
+    assert ROOT / "kernel-patches/6.12/noref/expected.toml" in FACTS
+
+
+@pytest.mark.parametrize("path", BUNDLED, ids=name_of)
+def test_every_bundled_series_parses_and_holds_every_patch_of_its_folder(path: Path) -> None:
+    series = read_series(str(path.parent))
+    assert len(series.patches) == len(list(path.parent.glob("*.patch")))
+    assert all(patch.diff and patch.subject for patch in series.patches)
+
+
+@pytest.mark.parametrize("path", FACTS, ids=name_of)
+def test_every_known_fact_has_its_reason_and_names_what_exists(path: Path) -> None:
+    expected = read_expected(path)
+    kernels = range(len(read_series(str(path.parent)).patches) + 1)
+    modes = {mode.name for arch in ARCHES.values() for mode in arch.modes}
+    known = {
+        "arches": set(ARCHES),
+        "modes": modes,
+        "memory": {"counted", "uncounted"},
+        "backings": {backing for scenario in SCENARIOS for backing in scenario.backings},
+        "mappings": {mapping for scenario in SCENARIOS for mapping in scenario.mappings},
+        "scenarios": {scenario.name for scenario in SCENARIOS},
+    }
+    for fact in (*expected.claim, *expected.expect):
+        assert len(fact.why.split()) > 5, fact
+        for field, names in known.items():
+            assert set(getattr(fact, field, ())) <= names, (field, fact)
+    for fact in expected.expect:
+        assert fact.kernels, fact
+        assert set(fact.kernels) <= set(kernels), fact
+
+
+@pytest.mark.parametrize("path", FACTS, ids=name_of)
+def test_no_known_fact_is_hidden_by_those_before_it(path: Path) -> None:
+    """Find for each entry a cell of the scenario list that it, and none before it, is about."""
+    expect = read_expected(path).expect
+    findings = [
+        (Finding(cell=cell, prop=prop, memory=memory, standing=Standing.holds, evidence=""), arch)
+        for arch in ARCHES.values()
+        for mode in arch.modes
+        for scenario in SCENARIOS
+        for backing in scenario.backings
+        for cell in [
+            Cell(kernel="", mode=mode.name, backing=backing, mapping=m, scenario=scenario.name)
+            for m in scenario.mappings
+        ]
+        for memory in ("counted", "uncounted")
+        for prop in Property
+    ]
+    used = {
+        next((n for n, e in enumerate(expect) if e.covers(finding, k, arch.name)), None)
+        for finding, arch in findings
+        for k in {number for e in expect for number in e.kernels}
+    }
+    assert set(range(len(expect))) <= used
+
+
+@pytest.mark.parametrize("path", FACTS, ids=name_of)
+def test_no_known_fact_about_the_last_kernel_denies_what_the_series_claims(path: Path) -> None:
+    expected = read_expected(path)
+    last = len(read_series(str(path.parent)).patches)
+    for claim in expected.claim:
+        for fact in expected.expect:
+            apart = claim.memory and fact.memory and not set(claim.memory) & set(fact.memory)
+            apart = apart or (claim.modes and fact.modes and not set(claim.modes) & set(fact.modes))
+            if fact.prop is claim.prop and last in fact.kernels and not apart:
+                assert fact.standing is Standing.holds, fact
