@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.model import Finding, Property, Standing, Value, Verdict
 
@@ -93,9 +93,10 @@ def losses(table: Iterable[Entry], kernels: Sequence[str]) -> tuple[Entry, ...]:
     The last kernel must also show what it has: not observed any more is lost to the series.
     Robustness needs no earlier kernel that had it: what takes L1 down is a finding on any.
     """
+    entries = sorted(table, key=lambda entry: kernels.index(entry.kernel))
     found: list[Entry] = []
-    had: set[tuple[str, str, Property]] = set()
-    for entry in sorted(table, key=lambda entry: kernels.index(entry.kernel)):
+    had = set(_silent_boots(entries))
+    for entry in entries:
         key = (entry.mode, entry.memory, entry.prop)
         wanted = key in had or entry.prop is Property.robustness
         if entry.standing is Standing.holds:
@@ -103,3 +104,17 @@ def losses(table: Iterable[Entry], kernels: Sequence[str]) -> tuple[Entry, ...]:
         elif wanted and (entry.standing is Standing.lost or entry.kernel == kernels[-1]):
             found.append(entry)
     return tuple(found)
+
+
+def _silent_boots(entries: Sequence[Entry]) -> Iterator[tuple[str, str, Property]]:
+    """Yield the silence of each mode whose first kernel booted without a complaint.
+
+    A complaint before any memory was known has an entry only where there is one.
+    """
+    first: dict[str, str] = {}
+    for entry in entries:
+        first.setdefault(entry.mode, entry.kernel)
+    keys = {(e.kernel, e.mode, e.memory, e.prop) for e in entries}
+    for mode, kernel in first.items():
+        if (kernel, mode, "unknown", Property.silence) not in keys:
+            yield mode, "unknown", Property.silence

@@ -27,16 +27,21 @@ def read_catalogue(guest: Path) -> tuple[Scenario, ...]:
         scenarios = msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File).scenario
     except (OSError, ValueError, msgspec.ValidationError) as error:
         raise UserError("reading the scenario list", str(error), f"correct {path}") from error
+    names = [scenario.name for scenario in scenarios]
     for scenario in scenarios:
-        for pair in scenario.main:
-            backing, _, mapping = pair.partition("/")
-            if backing not in scenario.backings or mapping not in scenario.mappings:
-                raise UserError(
-                    "reading the scenario list",
-                    f"{scenario.name}: main has {pair}, which backings × mappings has not",
-                    f"correct {path}",
-                )
+        wrong = [pair for pair in scenario.main if pair not in _pairs(scenario)]
+        if wrong:
+            came = f"main has {', '.join(wrong)}, which backings × mappings has not"
+        elif names.count(scenario.name) > 1:
+            came = "there is another one of that name"
+        else:
+            continue
+        raise UserError("reading the scenario list", f"{scenario.name}: {came}", f"correct {path}")
     return scenarios
+
+
+def _pairs(scenario: Scenario) -> list[str]:
+    return [f"{b}/{m}" for b in scenario.backings for m in scenario.mappings]
 
 
 def plan_cells(

@@ -25,7 +25,7 @@ from harness.judge.expected import (
 )
 from harness.judge.table import make_table
 from harness.machine.arches import ARCHES
-from harness.model import Cell, Finding, Grade, Property, Standing, Verdict
+from harness.model import Cell, End, Finding, Grade, Outcome, Property, Standing, Verdict
 from harness.run.catalogue import read_catalogue
 from harness.source.series import read_series
 
@@ -219,8 +219,64 @@ def test_without_known_facts_a_loss_is_a_surprise() -> None:
     assert "an earlier kernel had it" in str(surprise)
 
 
+def test_without_known_facts_what_takes_l1_down_is_a_surprise_though_the_base_did_so_too() -> None:
+    found_ones = [found(label, prop=Property.robustness) for label in LABELS[:2]]
+    for surprise in broken(*found_ones):
+        assert "it must hold on any kernel" in str(surprise)
+    assert len(broken(*found_ones)) == 2
+
+
 def test_without_known_facts_what_the_base_lacks_is_no_surprise() -> None:
     assert broken(found("base"), found("noref+1"), found("noref+2", Standing.holds)) == []
+
+
+def as_error(outcome: Outcome) -> Outcome:
+    return msgspec.structs.replace(outcome, end=End.qemu, status=None, note="QEMU died")
+
+
+def test_a_run_of_errors_alone_says_nothing_of_the_kernel_and_ends_in_status_3() -> None:
+    result = noref_run(change=as_error)
+    assert (result.status, result.surprises, result.table) == (3, (), ())
+
+
+def test_one_error_among_cells_that_are_as_expected_ends_in_status_3() -> None:
+    first: list[Outcome] = []
+
+    def change(outcome: Outcome) -> Outcome:
+        first.append(outcome)
+        return as_error(outcome) if len(first) == 1 else outcome
+
+    result = noref_run(change=change)
+    assert (len(result.errors), result.status) == (1, 3)
+
+
+def test_a_finding_weighs_more_than_an_error() -> None:
+    def change(outcome: Outcome) -> Outcome:
+        return as_error(outcome) if outcome.cell.mode == "tdp" else outcome
+
+    result = noref_run(expected=Expected(), change=change)
+    assert result.errors
+    assert result.status == 1
+
+
+def test_a_kernel_that_does_not_build_is_a_finding() -> None:
+    assert noref_run(unbuilt="noref+2").status == 1
+
+
+def test_a_run_without_any_cell_is_not_green() -> None:
+    assert noref_run(()).status == 3
+
+
+def test_a_kernel_that_never_boots_is_judged_in_the_classes_that_other_kernels_showed() -> None:
+    def change(outcome: Outcome) -> Outcome:
+        if outcome.cell.kernel != "noref+2":
+            return outcome
+        return Outcome(cell=outcome.cell, end=End.no_boot, note="L1 was silent for 120 s")
+
+    result = noref_run(change=change)
+    lost = [s.finding for s in result.surprises if s.finding.prop is Property.robustness]
+    assert {finding.memory for finding in lost} == {"counted", "uncounted"}
+    assert {finding.cell.kernel for finding in lost} == {"noref+2"}
 
 
 def test_a_run_that_is_not_what_is_known_ends_in_status_1_and_one_that_is_in_0() -> None:

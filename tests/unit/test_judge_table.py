@@ -156,6 +156,26 @@ def test_what_takes_l1_down_is_a_finding_on_any_kernel() -> None:
     assert "base" in lost_at(LOST, HOLDS, prop=Property.robustness)
 
 
+def test_a_complaint_at_boot_that_an_earlier_kernel_did_not_make_is_a_loss() -> None:
+    complaint = finding("noref+1", LOST, memory="unknown", scenario="boot")
+    entries = table(finding("base", HOLDS), finding("noref+1", HOLDS), complaint)
+    assert [entry.decided_by for entry in losses(entries, LABELS)] == [complaint]
+
+
+def test_a_complaint_at_boot_that_the_first_kernel_made_too_is_none() -> None:
+    entries = table(
+        finding("base", LOST, memory="unknown", scenario="boot"),
+        finding("noref+1", LOST, memory="unknown", scenario="boot"),
+    )
+    assert losses(entries, LABELS) == ()
+    assert losses(entries[1:], LABELS) == ()
+
+
+def test_a_complaint_at_boot_counts_in_its_own_mode() -> None:
+    complaint = finding("noref+1", LOST, mode="legacy", memory="unknown", scenario="boot")
+    assert losses(table(finding("base", HOLDS, mode="tdp"), complaint), LABELS) == ()
+
+
 def test_a_loss_in_one_mode_is_no_loss_in_another() -> None:
     entries = table(
         finding("base", HOLDS, mode="tdp"),

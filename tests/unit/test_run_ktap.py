@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
 
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.machine.l1 import Reply
-from harness.model import PageState, Result, Subtest
-from harness.run.cell import _describe
+from harness.errors import InfraError
+from harness.machine.accel import Accel
+from harness.machine.arches import find_arch
+from harness.machine.l1 import L1Failed, Reply, Saved
+from harness.machine.qemu import Spec
+from harness.model import BuiltKernel, Cell, End, Mode, Outcome, PageState, Result, Subtest
+from harness.run import cell as cell_module
+from harness.run import group as group_module
+from harness.run.cell import cell_folder, run_cell
+from harness.run.group import Group, Limits, Places, run_group
 from harness.run.ktap import Report, read_report
 
 
@@ -53,7 +64,7 @@ def texts(report: Report) -> list[str]:
     return found
 
 
-# --- reading ------------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------------
 
 
 def test_a_whole_report_is_read() -> None:
@@ -131,7 +142,7 @@ def test_a_vmm_that_gave_up_says_why_and_its_report_is_not_complete() -> None:
     assert not report.complete
 
 
-# --- complete -----------------------------------------------------------------------------------
+# --- complete ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("report", [WHOLE, PASSED])
@@ -182,12 +193,68 @@ def test_a_second_plan_does_not_change_the_first() -> None:
     assert not read_report(b"1..2\nok 1 a: x\n1..1\n").complete
 
 
-# --- the exit status beside the report -----------------------------------------------------------
+# --- what becomes of it: a cell's outcome --------------------------------------------------------
+
+CELL = Cell(kernel="base", mode="tdp", backing="tail", mapping="fault", scenario="guest_write")
+SPEC = Spec(
+    arch=find_arch("x86_64"),
+    accel=Accel(name="tcg", why=""),
+    kernel=Path("bzImage"),
+    initramfs=Path("initramfs"),
+    append=(),
+)
+SAVED = Saved(spec=SPEC, state=Path("state"), ram=Path("ram"), facts={})
+LOG = b"[    1.000000] noref: end of cell\n"
+SPLAT = (
+    b"[    0.900000] WARNING: CPU: 0 PID: 53 at arch/x86/kvm/mmu/mmu.c:593 "
+    b"mmu_spte_clear_track_bits+0x107/0x1b0\n"
+)
+
+
+class FakeL1:
+    """An L1 that answers so, or fails so."""
+
+    def __init__(self, answer: Reply | Exception) -> None:
+        self._answer = answer
+
+    def run(self, words: tuple[str, ...], timeout: float) -> Reply:
+        assert words == ("guest_write", "tail", "fault")
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+class Runs:
+    """Runs the cell on a stand-in for L1."""
+
+    def __init__(self, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.results = results
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, answer: Reply | Exception, log: bytes | None = LOG) -> Outcome:
+        @contextmanager
+        def restore(_: Saved, console: Path) -> Iterator[FakeL1]:
+            if log is not None:
+                console.write_bytes(log)
+            yield FakeL1(answer)
+
+        self._monkeypatch.setattr(cell_module, "restore", restore)
+        return run_cell(SAVED, CELL, self.results, 1.0)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    return Runs(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(("output", "status"), [(PASSED, 0), (WHOLE, 1)])
-def test_a_status_that_agrees_with_its_report_needs_no_note(output: bytes, status: int) -> None:
-    assert _describe(Reply(output=output, status=status)) == ""
+def test_a_status_that_agrees_with_its_report_needs_no_note(
+    run: Runs, output: bytes, status: int
+) -> None:
+    outcome = run(Reply(output=output, status=status))
+    assert (outcome.end, outcome.status, outcome.note) == (End.reported, status, "")
+    assert outcome.subtests == read_report(output).subtests
+    assert len(outcome.before) == len(outcome.during) == len(outcome.after) == 2
 
 
 @pytest.mark.parametrize(
@@ -202,11 +269,117 @@ def test_a_status_that_agrees_with_its_report_needs_no_note(output: bytes, statu
         (b"Bail out! no room\n", 2, "the VMM gave up: no room"),
     ],
 )
-def test_a_status_without_its_report_is_noted(output: bytes, status: int, note: str) -> None:
-    assert note in _describe(Reply(output=output, status=status))
+def test_a_status_without_its_report_is_noted(
+    run: Runs, output: bytes, status: int, note: str
+) -> None:
+    outcome = run(Reply(output=output, status=status))
+    assert outcome.end is End.reported
+    assert note in outcome.note
 
 
-# --- hostile ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("log", [None, b"", b"[    0.5] noref: end of ce"])
+def test_a_log_that_does_not_reach_the_end_of_the_cell_is_our_fault(
+    run: Runs, log: bytes | None
+) -> None:
+    outcome = run(Reply(output=PASSED, status=0), log)
+    assert outcome.end is End.harness
+    assert "console.log" in outcome.note
+
+
+@pytest.mark.parametrize("end", [End.panic, End.hang, End.qemu])
+def test_an_l1_that_failed_is_an_outcome_with_what_was_said_until_then(run: Runs, end: End) -> None:
+    outcome = run(L1Failed(end, "what happened", PASSED[:-1]), SPLAT)
+    assert (outcome.end, outcome.status, outcome.note) == (end, None, "what happened")
+    assert len(outcome.subtests) == 1
+    assert [splat.function for splat in outcome.splats] == ["mmu_spte_clear_track_bits"]
+    assert (run.results / outcome.folder / "vmm.ktap").read_bytes() == PASSED[:-1]
+
+
+def test_an_l1_that_is_not_restored_is_an_outcome_without_a_log(run: Runs) -> None:
+    outcome = run(InfraError("starting QEMU", "no memory"), None)
+    assert (outcome.end, outcome.splats) == (End.qemu, ())
+    assert "no memory" in outcome.note
+
+
+def test_a_cells_folder_holds_its_outcome_and_the_commands_that_run_it_again(run: Runs) -> None:
+    outcome = run(Reply(output=PASSED, status=0))
+    folder = run.results / outcome.folder
+    assert outcome.folder == "cells/base/tdp/tail/fault/guest_write"
+    assert msgspec.json.decode((folder / "outcome.json").read_bytes(), type=Outcome) == outcome
+    again = (folder / "again").read_text()
+    assert "noref run base/tdp/tail/fault/guest_write\n" in again
+    assert "noref.cell=guest_write/tail/fault" in again
+
+
+def test_a_cell_that_is_repeated_keeps_the_evidence_of_each_time(run: Runs) -> None:
+    failed = run(L1Failed(End.hang, "what happened", b"half"))
+    passed = run(Reply(output=PASSED, status=0))
+    assert failed.folder != passed.folder
+    assert (run.results / failed.folder / "vmm.ktap").read_bytes() == b"half"
+    assert cell_folder(run.results, CELL).name == "guest_write.3"
+
+
+def unbooted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, *cells: Cell
+) -> list[Outcome]:
+    """Run the cells of a kernel that doesn't come up."""
+
+    def save(spec: Spec, mode: Mode, scratch: Path, console: Path, timeout: float) -> Saved:
+        console.write_bytes(SPLAT)
+        raise failure
+
+    monkeypatch.setattr(group_module, "save", save)
+    kernel = BuiltKernel(
+        label="base",
+        patches=0,
+        key="0",
+        release="6.12",
+        base="6.12",
+        arch="x86_64",
+        image=Path("k"),
+        config=Path("c"),
+        modules=(),
+        initramfs=Path("i"),
+    )
+    told: list[Outcome] = []
+    (folder / "scratch").mkdir()
+    outcomes = run_group(
+        Group(kernel=kernel, mode=SPEC.arch.modes[0], cells=cells),
+        SPEC,
+        Places(results=folder / "results", scratch=folder / "scratch"),
+        Limits(),
+        told.append,
+        Event(),
+    )
+    assert told == outcomes
+    assert list((folder / "scratch").iterdir()) == []
+    return outcomes
+
+
+@pytest.mark.parametrize(
+    ("failure", "end"),
+    [
+        (L1Failed(End.no_boot, "L1 was silent for 120 s"), End.no_boot),
+        (L1Failed(End.no_module, "the test module didn't load"), End.no_module),
+        (InfraError("starting QEMU", "no memory"), End.qemu),
+    ],
+)
+def test_every_cell_of_an_l1_that_does_not_come_up_has_its_outcome_and_the_boots_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception, end: End
+) -> None:
+    other = msgspec.structs.replace(CELL, mapping="remap")
+    outcomes = unbooted(tmp_path, monkeypatch, failure, CELL, other, CELL)
+    assert [(o.cell, o.end) for o in outcomes] == [(CELL, end), (other, end), (CELL, end)]
+    assert len({outcome.folder for outcome in outcomes}) == 3
+    for outcome in outcomes:
+        folder = tmp_path / "results" / outcome.folder
+        assert (folder / "console.log").read_bytes() == SPLAT
+        assert str(failure) in outcome.note
+        assert [splat.function for splat in outcome.splats] == ["mmu_spte_clear_track_bits"]
+        assert (folder / "again").exists()
+
+
+# --- hostile -------------------------------------------------------------------------------------
 
 ESCAPES = (b"\x1b[2J", b"\x1b]0;owned\x07", b"\x1bP1;2|x\x1b\\", b"\x9b31m", b"\x00", b"\x07")
 PIECES = st.sampled_from(
