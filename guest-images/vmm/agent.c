@@ -19,8 +19,8 @@ static int split(char *line, char **words)
 {
 	int n = 0;
 
-	for (char *word = strtok(line, " \n"); word && n < MAX_WORDS;
-	     word = strtok(NULL, " \n"))
+	for (char *word = strtok(line, "\n "); word && n < MAX_WORDS;
+	     word = strtok(NULL, "\n "))
 		words[n++] = word;
 	return n;
 }

@@ -33,6 +33,8 @@ _PROGRAMS = (
     ("bc", "bc"),
     ("tar", "tar"),
     ("xz", "xz-utils"),
+    ("bzip2", "bzip2"),
+    ("zstd", "zstd"),
     ("git", "git"),
     ("setpriv", "util-linux"),
     ("busybox", "busybox-static"),
