@@ -15,7 +15,7 @@ from rich.console import Console
 from harness import job
 from harness.build.cache import default_folder
 from harness.build.tools import missing_tools, packages
-from harness.errors import EXIT_OK, EXIT_USER, NorefError
+from harness.errors import EXIT_INFRA, EXIT_OK, EXIT_USER, NorefError
 from harness.machine.accel import choose_accel
 from harness.machine.arches import ARCHES, find_arch
 from harness.report.progress import progress
@@ -61,9 +61,14 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Scenarios, test module and VMM.",
         ),
         click.option("-j", "workers", type=click.IntRange(1), help="L1s at a time."),
-        click.option("--boot-timeout", type=float, default=120.0, help="Seconds, as below."),
         click.option(
-            "--timeout", type=float, default=30.0, help="Seconds of silence that make a hang."
+            "--boot-timeout", type=float, default=120.0, help="Seconds that a boot may take."
+        ),
+        click.option(
+            "--timeout",
+            type=float,
+            default=30.0,
+            help="Seconds that a cell may take: then L1 hangs.",
         ),
         click.option(
             "--results",
@@ -181,6 +186,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(EXIT_USER)
+    except OSError as error:
+        click.echo(f"noref: the machine refused what the harness needs: {error}", err=True)
+        sys.exit(EXIT_INFRA)
     except (click.Abort, KeyboardInterrupt):
         click.echo("noref: interrupted", err=True)
         sys.exit(130)

@@ -18,7 +18,7 @@ bool ktap_step(bool passed, const char *description);
 void __printf(1, 2) ktap_detail(const char *format, ...);
 /* Skip the steps that were not reported; returns the exit status. */
 int ktap_end(void);
-/* The VMM itself, or L1's user space, is at fault: no verdict on the kernel. */
+/* End without a verdict on any step: KVM or L1 refused what every scenario needs. */
 void __noreturn __printf(1, 2) bail_out(const char *format, ...);
 
 #endif /* KTAP_H */

@@ -97,7 +97,7 @@ class L1:
         if found == 1:
             raise self._lost(output, late)
         if found == 2:
-            raise self._stuck(output, f"was silent for {timeout:.0f} s", late)
+            raise self._stuck(output, f"gave no answer within {timeout:.0f} s", late)
         assert isinstance(match, re.Match)
         raise self._stuck(match[0], f"said more than {OUTPUT_LIMIT} bytes", late)
 

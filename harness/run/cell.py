@@ -24,7 +24,7 @@ def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float) -> Outcome
     """Run the cell on a pristine L1; every failure becomes an outcome, none is raised.
 
     results: the run's folder; the cell's own folder lies below it, under the cell's name.
-    timeout: seconds of silence after which L1 counts as hung.
+    timeout: seconds that the cell may take; after that, L1 counts as hung.
     """
     folder = cell_folder(results, cell)
     console = folder / "console.log"

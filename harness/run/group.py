@@ -33,7 +33,7 @@ BOOT = Scenario(
 
 
 class Limits(Value):
-    """Seconds of silence after which L1 counts as hung, while booting and in a cell."""
+    """Seconds that a boot and a cell may take; after that, L1 counts as hung."""
 
     boot: float = 120.0
     cell: float = 30.0

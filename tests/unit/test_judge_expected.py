@@ -271,7 +271,7 @@ def test_a_kernel_that_never_boots_is_judged_in_the_classes_that_other_kernels_s
     def change(outcome: Outcome) -> Outcome:
         if outcome.cell.kernel != "noref+2":
             return outcome
-        return Outcome(cell=outcome.cell, end=End.no_boot, note="L1 was silent for 120 s")
+        return Outcome(cell=outcome.cell, end=End.no_boot, note="L1 gave no answer within 120 s")
 
     result = noref_run(change=change)
     lost = [s.finding for s in result.surprises if s.finding.prop is Property.robustness]

@@ -110,7 +110,7 @@ def test_what_is_our_fault_is_an_error_without_a_word_on_the_kernel(end: End) ->
 
 @pytest.mark.parametrize("end", [End.panic, End.hang, End.no_boot])
 def test_what_takes_l1_down_is_the_kernels_failure(end: End) -> None:
-    note = "L1 was silent for 30 s"
+    note = "L1 gave no answer within 30 s"
     verdict = judge(
         end=end, status=None, note=note, subtests=(), before=(), during=(), after=(), splats=()
     )

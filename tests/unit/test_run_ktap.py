@@ -359,7 +359,7 @@ def unbooted(
 @pytest.mark.parametrize(
     ("failure", "end"),
     [
-        (L1Failed(End.no_boot, "L1 was silent for 120 s"), End.no_boot),
+        (L1Failed(End.no_boot, "L1 gave no answer within 120 s"), End.no_boot),
         (L1Failed(End.no_module, "the test module didn't load"), End.no_module),
         (InfraError("starting QEMU", "no memory"), End.qemu),
     ],
