@@ -17,6 +17,7 @@ from harness.dmesg.frames import (
 )
 from harness.dmesg.kinds import Kind, Refinement
 from harness.dmesg.machinery import first_outside
+from harness.dmesg.records import MAX_BODY
 from harness.dmesg.refine import REFINEMENTS
 from harness.dmesg.splat import Splat, SplatType
 from harness.dmesg.text import clean_text, stable
@@ -25,11 +26,11 @@ _TITLE = 160
 _TEXT = 64 * 1024
 # Lines after the header in which its detail is looked for.
 _DETAILS = 12
-_BODY_BEGINS = re.compile(r"(?:Modules linked in:|CPU: \d|Call [Tt]race:|RIP: )")
+_BODY_BEGINS = re.compile(r"^(?:Modules linked in:|CPU: \d|Call [Tt]race:|RIP: )", re.MULTILINE)
 _HELD_AT = re.compile(r", at: (\S+)")
 _FIELDS = re.compile(r"\{(\w+)\}")
 _RCU_CPU = re.compile(r"(?:rcu: )?\t?(\d+)-[O.][o.]")
-_MACHINE_DIED = re.compile(r"Kernel panic - not syncing|---\[ end Kernel panic|^Rebooting in \d")
+_MACHINE_DIED = ("Kernel panic - not syncing", "---[ end Kernel panic", "\nRebooting in ")
 
 
 def conclude(draft: Draft, cut_short: bool) -> Splat | None:
@@ -41,20 +42,18 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     if kind.weak and not draft.evident:
         return None
     text = clean_text(b"\n".join(draft.lines), _TEXT)
-    lines = text.split("\n")
-    stacks = read_stacks(lines)
-    groups = _groups(draft, lines)
-    refined = _refine(kind, draft, lines)
+    stacks = read_stacks(text)
+    groups = _groups(draft)
+    refined = _refine(kind, draft)
     type_, title, skip = (
         (refined.type, refined.title, refined.skip)
         if refined
         else (kind.type, kind.title, kind.skip)
     )
-    trace = _main_trace(kind, lines, stacks)
+    trace = _main_trace(kind, text, stacks)
     candidates = list(_candidates(kind, groups, stacks, trace))
     function = first_outside([frame.name for frame in candidates], skip)
-    if not function and (held := next(filter(None, map(_held_at, lines)), "")):
-        function = held
+    function = function or _held_at(text)
     guilty = next((frame for frame in candidates if frame.name == function), Frame(""))
     source, line = _place(kind, groups, function, candidates, guilty)
     context = stacks.context or Context()
@@ -69,18 +68,18 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
         line=line,
         task=groups.get("comm") or context.task,
         pid=_number(groups.get("pid"), context.pid),
-        cpu=_number(groups.get("cpu"), context.cpu, _stalled_cpu(kind, lines)),
+        cpu=_number(groups.get("cpu"), context.cpu, _stalled_cpu(kind, draft)),
         taint=context.taint,
         trace=tuple(frame.name for frame in frames),
         start=draft.start,
         end=draft.end,
         corrupted=corrupted,
-        fatal=any(_MACHINE_DIED.search(text) for text in lines),
+        fatal=any(words in text for words in _MACHINE_DIED),
         text=text,
     )
 
 
-def _groups(draft: Draft, lines: Sequence[str]) -> dict[str, str]:
+def _groups(draft: Draft) -> dict[str, str]:
     """What the header says, and after it what the headers that joined it say."""
     groups: dict[str, str] = {}
     for match in (draft.match, *draft.extra):
@@ -88,32 +87,47 @@ def _groups(draft: Draft, lines: Sequence[str]) -> dict[str, str]:
             if value and name not in groups:
                 groups[name] = clean_text(value, 200)
     if (pattern := draft.kind.detail) is not None:
-        found = next(filter(None, map(pattern.match, lines[draft.header :][:_DETAILS])), None)
+        details = map(_line, draft.lines[draft.header : draft.header + _DETAILS])
+        found = next(filter(None, map(pattern.match, details)), None)
         groups = {**(found.groupdict("") if found else {}), **groups}
     return groups
 
 
-def _refine(kind: Kind, draft: Draft, lines: Sequence[str]) -> Refinement | None:
+def _refine(kind: Kind, draft: Draft) -> Refinement | None:
     """The more special kind that the report's own message makes it."""
+    refinements = REFINEMENTS.get(kind.type)
+    if refinements is None:
+        return None
+    header = draft.header
     if kind.type is SplatType.PANIC:
-        message = list(lines[draft.header : draft.header + 1])
+        message = _line(draft.lines[header])
     else:
-        message = list(lines[: draft.header])
-        for text in lines[draft.header + 1 :]:
-            if _BODY_BEGINS.match(text):
-                break
-            message.append(text)
-    for refinement in REFINEMENTS:
-        if kind.type in refinement.of and any(refinement.message.search(t) for t in message):
-            return refinement
+        message = _lines(draft.lines[header + 1 :])
+        if (body := _BODY_BEGINS.search(message)) is not None:
+            message = message[: body.start()]
+        if header:
+            message = _lines(draft.lines[:header]) + "\n" + message
+    if message:
+        for refinement in refinements:
+            if refinement.message.search(message):
+                return refinement
     return None
 
 
-def _main_trace(kind: Kind, lines: Sequence[str], stacks: Stacks) -> Trace | None:
+def _line(line: bytes) -> str:
+    return clean_text(line, MAX_BODY)
+
+
+def _lines(lines: Sequence[bytes]) -> str:
+    return clean_text(b"\n".join(lines), _TEXT)
+
+
+def _main_trace(kind: Kind, text: str, stacks: Stacks) -> Trace | None:
     """The trace of what went wrong, among those of allocations, other locks, other CPUs."""
     traces = [trace for trace in stacks.traces if trace.frames]
     if kind.anchor is not None:
-        after = next((at for at, text in enumerate(lines) if kind.anchor.match(text)), -1)
+        anchor = kind.anchor.search(text)
+        after = anchor.start() if anchor else -1
         traces = [trace for trace in traces if trace.at > after] or traces
     if not kind.first:
         traces = [trace for trace in traces if trace.called] or traces
@@ -128,7 +142,7 @@ def _candidates(
     if named is not None:
         line = groups.get("line")
         yield Frame(named.name, groups["file"], int(line)) if line else named
-    counters = [frame for _, frame in stacks.counters if frame.section != "NMI"]
+    counters = [frame for frame in stacks.counters if frame.section != "NMI"]
     if kind.counter and counters:
         yield counters[0]
     frames = trace.frames if trace else []
@@ -164,14 +178,16 @@ def _title(template: str, function: str, groups: dict[str, str]) -> str:
 
 
 def _held_at(text: str) -> str:
-    match = _HELD_AT.search(text)
-    held = symbol(match.group(1)) if match else None
-    return held.name if held else ""
+    """Failing all else: where a lock that the report names was taken."""
+    for match in _HELD_AT.finditer(text):
+        if (held := symbol(match.group(1))) is not None:
+            return held.name
+    return ""
 
 
-def _stalled_cpu(kind: Kind, lines: Sequence[str]) -> int | None:
+def _stalled_cpu(kind: Kind, draft: Draft) -> int | None:
     if kind.type is SplatType.RCU_STALL:
-        for text in lines[:20]:
+        for text in map(_line, draft.lines[:20]):
             if match := _RCU_CPU.match(text):
                 return int(match.group(1))
     return None

@@ -17,6 +17,8 @@ _STRANGERS = 14
 _STRANGERS_AFTER_END = 8
 # Seconds of the kernel's clock without a line of the report.
 _SILENCE = 30.0
+# Seconds that it may go back: CPUs print late what they logged early.
+_RESTART = 5.0
 # What end markers and rules begin with.
 _MARKS = b"-="
 
@@ -54,8 +56,7 @@ class Draft:
         self.header = len(self.lines)
         self.kind, self.match = kind, match
         self.died = self.died or kind.oops
-        self.lines.append(record.body)
-        self._join(record, number)
+        self.join(record, number)
 
     def absorb(self, kind: Kind, match: re.Match[bytes], record: Record, number: int) -> None:
         """A header that is part of this report: the oops after its fault, a panic after all."""
@@ -69,54 +70,77 @@ class Draft:
 
     def join(self, record: Record, number: int) -> None:
         """The record belongs to the report."""
+        self._add(record.body, record.end, record.time, number)
+
+    def _add(self, body: bytes, end: int, time: float | None, number: int) -> None:
         if self._waiting:
             self._flush()
         if len(self.lines) < MAX_LINES:
-            self.lines.append(record.body)
-        self._join(record, number)
-
-    def _join(self, record: Record, number: int) -> None:
-        self.end = record.end
+            self.lines.append(body)
+        self.end = end
         self.number = number
         self._strangers = 0
-        if record.time is not None:
-            self.time = record.time
+        if time is not None:
+            self.time = time
 
     def offer(self, record: Record, number: int) -> bool:
         """Take the record if it may belong to the report. False: the report was over before it."""
-        body = record.body
+        return self.take(record.body, record.end, record.time, record.prefixed, number)
+
+    def take(self, body: bytes, end: int, time: float | None, prefixed: bool, number: int) -> bool:
+        """The same, for a record in its parts: this runs for nearly every line of a report."""
         if not body:
             return True
-        if self.silent_since(record.time):
+        if (
+            time is not None
+            and self.time is not None
+            and not -_RESTART <= time - self.time <= _SILENCE
+        ):
             return False
         if self.finished and not self.panic:
             if after_end(body):
-                self.join(record, number)
+                self._add(body, end, time, number)
             else:
                 self._strangers += 1
             return self._strangers < _STRANGERS_AFTER_END
         if body[0] in _MARKS and self._is_end(body):
-            self.join(record, number)
+            self._add(body, end, time, number)
             self.finished = True
             # panic() prints its own end marker, and nothing of interest follows that.
             return not (self.panic and b"Kernel panic" in body)
         if in_report(body):
             if not self.evident:
                 self.evident = is_evidence(body)
-                self.prefixed = self.prefixed or (self.evident and record.prefixed)
+                self.prefixed = self.prefixed or (self.evident and prefixed)
             if not self.announced:
                 self.announced = is_context(body)
-            self.join(record, number)
+            self._add(body, end, time, number)
             return True
         self._strangers += 1
         self._waiting.append(body)
         return self._strangers < _STRANGERS
 
+    @property
+    def flows(self) -> bool:
+        """Lines that look like a report's all belong to this one."""
+        return not self.finished or bool(self.panic)
+
+    def take_run(self, bodies: list[bytes], end: int, time: float, number: int) -> None:
+        """Take lines that look like a report's, which all have the kernel's prefix."""
+        if not self.announced or not self.evident:
+            text = b"\n".join(bodies)
+            self.evident = self.evident or is_evidence(text)
+            self.prefixed = self.prefixed or self.evident
+            self.announced = self.announced or is_context(text)
+        self._add(bodies[0], end, time, number)
+        room = MAX_LINES - len(self.lines)
+        self.lines.extend(bodies[1 : 1 + max(room, 0)])
+
     def silent_since(self, time: float | None) -> bool:
         """Whether the kernel's clock says that too much time went by, or that it restarted."""
         if time is None or self.time is None:
             return False
-        return time - self.time > _SILENCE or self.time - time > 5.0
+        return not -_RESTART <= time - self.time <= _SILENCE
 
     def _is_end(self, body: bytes) -> bool:
         rule = self.kind.rule

@@ -8,29 +8,36 @@ lib/dump_stack.c; and what scripts/decode_stacktrace.sh or a symboliser makes of
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
 _NAME = r"[A-Za-z_.$][\w.$]*"
 _BRACKET = r"(?:\[<[^>\n]{0,40}>\] ?)"
-_FRAME = re.compile(
-    rf"\s*{_BRACKET}{{0,2}}\(?(?P<guess>\? )?(?P<name>{_NAME})\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)?"
-    r"(?: \[[^\]\n]{1,120}\])?(?: +(?P<source>[\w./+-]+\.[chSrs]{1,2}):(?P<line>\d{1,7}))?"
+_SOURCE = r"([\w./+-]+\.[chSrs]{1,2}):(\d{1,7})"
+# guess, name, source, line: three ways to print a frame
+_FRAME = (
+    rf"{_BRACKET}{{0,2}}\(?(\? )?({_NAME})\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)?"
+    rf"(?: \[[^\]\n]{{1,120}}\])?(?: +{_SOURCE})?"
 )
-_DECODED = re.compile(
-    rf"\s*{_BRACKET}?(?P<guess>\? )?(?P<name>{_NAME}) "
-    r"\((?P<source>[\w./+-]+\.[chSrs]{1,2}):(?P<line>\d{1,7})(?=[ )])"
+_INLINE = rf"(?:\[< *inline *>\] ?)?(\? )?({_NAME}) {_SOURCE}(?: \[inline\])?[^\S\n]*$"
+_DECODED = rf"{_BRACKET}?(\? )?({_NAME}) \({_SOURCE}(?=[ )])"
+_SYMBOL = re.compile(rf"\s*(?:{_FRAME}|{_INLINE}|{_DECODED})")
+_PC = r"(?:RIP: ([0-9a-f]{4}):|EIP: |pc : |PC is at |epc : |NIP )(.*)"
+_SECTION = r"<(/)?([A-Z#][A-Za-z0-9_ #]{1,15})>[^\S\n]*$"
+_INTRO = r"Call [Tt]race:|Backtrace:"
+_REGISTERS = (
+    r"(?:[RE](?:[A-D]X|[SD]I|[BSI]P)|R\d\d|ORIG_RAX|[FGDECS]S|CR\d|DR\d|Code|PKRU|EFLAGS|"
+    r"x\d{1,2}|sp|lr|pstate)\s?:|</?"
 )
-_INLINE = re.compile(
-    rf"\s*(?:\[< *inline *>\] ?)?(?P<guess>\? )?(?P<name>{_NAME}) "
-    r"(?P<source>[\w./+-]+\.[chSrs]{1,2}):(?P<line>\d{1,7})(?: \[inline\])?\s*$"
+# Every line that is not blank, as what it is.
+_LINE = re.compile(
+    r"^(?:kmemleak: )?+[^\S\n]*+(?:"
+    rf"(?P<frame>{_FRAME})|(?P<inline>{_INLINE})|(?P<decoded>{_DECODED})|(?P<section>{_SECTION})|"
+    rf"(?P<pc>{_PC})|(?P<intro>{_INTRO})|(?P<registers>{_REGISTERS})|(?P<other>\S))",
+    re.MULTILINE,
 )
-_PC = re.compile(
-    r"\s*(?:RIP: (?P<cs>[0-9a-f]{4}):|EIP: |pc : |PC is at |epc : |NIP )(?P<where>.*)", re.DOTALL
-)
-_SECTION = re.compile(r"\s*<(?P<close>/)?(?P<name>[A-Z#][A-Za-z0-9_ #]{1,15})>\s*$")
-_INTRO = re.compile(r"\s*(?:Call [Tt]race:|Backtrace:)")
+_GROUP = _LINE.groupindex
 _BARE = re.compile(r"[A-Za-z_](?![0-9a-f]*$)[\w.$]*")
 _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv|localalias|__uniq)\b.*")
 _CPU = re.compile(
@@ -44,7 +51,7 @@ _TOPDIRS = re.compile(
 )
 
 
-class Frame(msgspec.Struct, frozen=True):
+class Frame(NamedTuple):
     """A function in a stack trace, and its source line if the log has that."""
 
     name: str
@@ -54,9 +61,9 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Trace(msgspec.Struct):
-    """Frames that were printed together. `intro` is the prose line before them."""
+    """Frames that were printed together. `at` is where they begin,
+    `called` whether the kernel announced a call trace."""
 
-    intro: str
     at: int
     called: bool
     frames: list[Frame]
@@ -75,7 +82,7 @@ class Stacks(msgspec.Struct):
     """What a report's lines say about where the machine was."""
 
     traces: list[Trace]
-    counters: list[tuple[int, Frame]]
+    counters: list[Frame]
     context: Context | None = None
 
 
@@ -96,65 +103,66 @@ def plain_source(path: str) -> str:
 def symbol(text: str, section: str = "") -> Frame | None:
     """The function in `%pS` output such as `func+0x12/0x34 [module]`, symbolised or not; None for
     a bare address."""
-    match = _FRAME.match(text) or _DECODED.match(text) or _INLINE.match(text)
+    match = _SYMBOL.match(text)
     if match is not None:
-        return _frame(match, section)
+        groups = match.groups()
+        first = next(at for at in (1, 5, 9) if groups[at])
+        name, source, line = groups[first : first + 3]
+        return _frame(name, source, line, section)
     bare = _BARE.fullmatch(text)
-    return Frame(plain_name(bare.group()), section=section) if bare else None
+    return Frame(plain_name(bare.group()), "", None, section) if bare else None
 
 
-def _frame(match: re.Match[str], section: str) -> Frame:
-    line = match.group("line")
-    source = plain_source(match.group("source")) if line else ""
-    return Frame(plain_name(match.group("name")), source, int(line) if line else None, section)
+def _frame(name: str, source: str | None, line: str | None, section: str) -> Frame:
+    if "." in name:
+        name = plain_name(name)
+    if source is None or line is None:
+        return Frame(name, "", None, section)
+    return Frame(name, plain_source(source), int(line), section)
 
 
-def read_stacks(lines: Sequence[str]) -> Stacks:
-    """Every stack trace, program counter and the first context in a report's lines."""
+def read_stacks(text: str) -> Stacks:
+    """Every stack trace, program counter and the first context in a report."""
     stacks = Stacks([], [])
+    if cpu := _CPU.search(text):
+        stacks.context = _context(cpu)
     trace: Trace | None = None
-    section = intro = ""
+    section = ""
     called = False
-    for at, text in enumerate(line.removeprefix("kmemleak: ") for line in lines):
-        match = _FRAME.match(text) or _INLINE.match(text) or _DECODED.match(text)
-        if match is not None:
+    for match in _LINE.finditer(text):
+        what = match.lastgroup
+        if what in _FRAMES:
             if trace is None:
-                trace = Trace(intro, at, called, [])
+                trace = Trace(match.start(), called, [])
                 stacks.traces.append(trace)
-            if not match.group("guess"):
-                trace.frames.append(_frame(match, section))
-            continue
-        if not text.strip():
-            continue
-        if mark := _SECTION.match(text):
-            section = "" if mark.group("close") else mark.group("name")
-            continue
-        if pc := _PC.match(text):
-            if pc.group("cs") not in _USER_SEGMENTS:
-                found = symbol(pc.group("where"), section)
-                if found is not None:
-                    stacks.counters.append((at, found))
-            continue
-        if trace is not None and trace.called and is_register_line(text):
-            continue
-        if stacks.context is None and (cpu := _CPU.search(text)):
-            stacks.context = _context(cpu)
-        # Any other line ends the trace; the next frames are another one.
-        trace, section = None, ""
-        called = _INTRO.match(text) is not None
-        intro = intro if called else text
+            guess, name, source, line = match.group(*_FRAMES[what])
+            if not guess:
+                trace.frames.append(_frame(name, source, line, section))
+        elif what == "section":
+            close, name = match.group(*_SECTION_GROUPS)
+            section = "" if close else name
+        elif what == "pc":
+            segment, where = match.group(*_PC_GROUPS)
+            if segment not in _USER_SEGMENTS and (found := symbol(where, section)) is not None:
+                stacks.counters.append(found)
+        elif what == "registers" and trace is not None and trace.called:
+            pass  # printed in the middle of a trace, at an exception's frame
+        else:
+            # Any other line ends the trace; the next frames are another one.
+            trace, section = None, ""
+            called = what == "intro"
     return stacks
 
 
-_REGISTERS = re.compile(
-    r"\s*(?:[RE](?:[A-D]X|[SD]I|[BSI]P)|R\d\d|ORIG_RAX|[FGDECS]S|CR\d|DR\d|Code|PKRU|EFLAGS|"
-    r"x\d{1,2}|sp|lr|pstate)\s?:|</?"
-)
+def _after(name: str, count: int) -> tuple[int, ...]:
+    return tuple(range(_GROUP[name] + 1, _GROUP[name] + 1 + count))
 
 
-def is_register_line(text: str) -> bool:
-    """Registers that are printed in the middle of a trace, at an exception's frame."""
-    return _REGISTERS.match(text) is not None
+_FRAMES: dict[str | None, tuple[int, ...]] = {
+    name: _after(name, 4) for name in ("frame", "inline", "decoded")
+}
+_SECTION_GROUPS = _after("section", 2)
+_PC_GROUPS = _after("pc", 2)
 
 
 def _context(match: re.Match[str]) -> Context:

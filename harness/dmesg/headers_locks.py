@@ -8,7 +8,7 @@ from harness.dmesg import kinds
 from harness.dmesg.kinds import Kind
 from harness.dmesg.splat import SplatType as T
 
-_BACKTRACE = re.compile(r"stack backtrace:")
+_BACKTRACE = re.compile(r"^stack backtrace:", re.MULTILINE)
 _TAKER = re.compile(
     r"(?P<comm>.{0,24})/(?P<pid>\d+) (?:\[HC\d.{0,60}\] )?"
     r"(?:is (?:trying|freeing|leaving)|takes|just)"

@@ -9,7 +9,7 @@ from harness.dmesg.kinds import Kind
 from harness.dmesg.splat import SplatType as T
 
 _OWNER = re.compile(r'(?:kmemleak: )?\s*comm "(?P<comm>.{0,24})", pid (?P<pid>\d+)')
-_CONTEXT = re.compile(r"(?:Call Trace:|CPU: \d+ )")
+_CONTEXT = re.compile(r"^(?:Call Trace:|CPU: \d+ )", re.MULTILINE)
 
 
 def _re(text: bytes) -> re.Pattern[bytes]:

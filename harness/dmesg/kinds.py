@@ -6,7 +6,8 @@ import re
 
 import msgspec
 
-from harness.dmesg import machinery as skip
+from harness.dmesg import machinery as sets
+from harness.dmesg.machinery import Skipper
 from harness.dmesg.splat import SplatType
 
 
@@ -22,7 +23,7 @@ class Kind(msgspec.Struct, frozen=True):
     type: SplatType
     pattern: re.Pattern[bytes]
     title: str
-    skip: re.Pattern[str]
+    skip: Skipper
     # ends with "---[ end trace": without it the report was cut short
     ends: bool = False
     # ends with such a line
@@ -33,7 +34,7 @@ class Kind(msgspec.Struct, frozen=True):
     counter: bool = False
     # the first frames are the ones that count, also those that no "Call Trace:" introduces
     first: bool = False
-    # only frames after a line that matches this count
+    # only frames after a match of this (^: at a line's beginning) count
     anchor: re.Pattern[str] | None = None
     # the machine's last words about a fault ("… [#1] SMP") belong to it
     dies: bool = False
@@ -51,17 +52,17 @@ class Kind(msgspec.Struct, frozen=True):
     detail: re.Pattern[str] | None = None
 
 
-PLAIN = skip.skipper(skip.REPORTING)
-FAULT = skip.skipper(skip.REPORTING, skip.PRIMITIVES, skip.LOCKS)
-MEMORY = skip.skipper(skip.REPORTING, skip.PRIMITIVES)
-OWNER = skip.skipper(skip.REPORTING, skip.PRIMITIVES, skip.ALLOCATORS)
-FREED = skip.skipper(skip.REPORTING, skip.PRIMITIVES, skip.ALLOCATORS, skip.LOCKS)
-OBJECT = skip.skipper(skip.REPORTING, skip.PRIMITIVES, skip.OBJECTS)
-LOCKS = skip.skipper(skip.REPORTING, skip.LOCKS)
-SLEEP = skip.skipper(skip.REPORTING, skip.LOCKS, skip.WAITING, skip.ALLOCATORS, skip.PRIMITIVES)
-WAIT = skip.skipper(skip.REPORTING, skip.LOCKS, skip.WAITING)
-STUCK = skip.skipper(
-    skip.REPORTING, skip.PRIMITIVES, skip.LOCKS, skip.INTERRUPTS, skip.ALLOCATORS, skip.WAITING
+PLAIN = Skipper(sets.REPORTING)
+FAULT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.LOCKS)
+MEMORY = Skipper(sets.REPORTING, sets.PRIMITIVES)
+OWNER = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS)
+FREED = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.LOCKS)
+OBJECT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.OBJECTS)
+LOCKS = Skipper(sets.REPORTING, sets.LOCKS)
+SLEEP = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
+WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING)
+STUCK = Skipper(
+    sets.REPORTING, sets.PRIMITIVES, sets.LOCKS, sets.INTERRUPTS, sets.ALLOCATORS, sets.WAITING
 )
 
 
@@ -72,4 +73,4 @@ class Refinement(msgspec.Struct, frozen=True):
     message: re.Pattern[str]
     type: SplatType
     title: str
-    skip: re.Pattern[str]
+    skip: Skipper

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 
 def _any_of(*patterns: str) -> str:
@@ -144,21 +145,25 @@ INTERRUPTS = _any_of(
 OBJECTS = r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|(?:device|class)_(?:add|put|register|create)\w*"
 
 
-def skipper(*sets: str) -> re.Pattern[str]:
-    """One pattern that matches the names of all these sets, whole."""
-    return re.compile("|".join(sets))
+class Skipper:
+    """Knows the names of some of these sets."""
+
+    def __init__(self, *sets: str) -> None:
+        pattern = re.compile("|".join(sets))
+        # The patterns are long, and a log names the same functions again and again.
+        self.covers = lru_cache(maxsize=4096)(lambda name: pattern.fullmatch(name) is not None)
 
 
-def first_outside(names: Iterable[str], skip: re.Pattern[str]) -> str:
-    """The first name that the pattern doesn't cover; failing that, the first that reports
-    nothing; "" if there is none."""
+def first_outside(names: Iterable[str], skip: Skipper) -> str:
+    """The first name that `skip` doesn't cover; failing that, the first that reports nothing;
+    "" if there is none."""
     second = ""
     for name in names:
-        if not skip.fullmatch(name):
+        if not skip.covers(name):
             return name
-        if not second and not _REPORTS.fullmatch(name):
+        if not second and not _REPORTS.covers(name):
             second = name
     return second
 
 
-_REPORTS = skipper(REPORTING)
+_REPORTS = Skipper(REPORTING)

@@ -46,10 +46,43 @@ _PREFIX = re.compile(
     rb"(?:\[ {0,5}(?P<stime>\d{1,8}\.\d{6})\] ?)?(?:\[ {0,6}(?P<scaller>[TC]\d{1,10})\] ?)?"
 )
 STAMP = re.compile(_STAMP)
+_STAMPS = re.compile(rb"^" + re.sub(rb"\(\?P<\w+>", b"(?:", _STAMP), re.MULTILINE)
 ANY_STAMP = re.compile(rb"\[ {0,5}\d{1,8}\.\d{6}\]")
-_GLUED = re.compile(rb"(?:<\d{1,3}>)?\[ {0,5}\d{1,8}\.\d{6}\](?= |\[)")
+# What tells a record's beginning in mid-line, and where that record begins.
+GLUE = re.compile(rb"\[ {0,5}\d{1,8}\.\d{6}\](?= |\[)")
+_GLUED = re.compile(rb"(?:<\d{1,3}>)?" + GLUE.pattern)
+# A line that is not blank; its parts (time, caller, body) if split_line() would make one record of
+# it, unless its body has escapes or GLUE.
+PLAIN_LINE = re.compile(
+    rb"^(?:(?:<\d{1,3}>)?\[ {0,5}(\d{1,8}\.\d{6})\] ?(?:\[ {0,6}([TC]\d{1,10})\] ?)?"
+    rb"(.{0,2048})|.+)$",
+    re.MULTILINE,
+)
 _TIMES = ("time", "dtime", "stime")
 _CALLERS = ("caller", "kmsg", "ccaller", "dcaller", "scaller")
+
+
+def run_of(body: bytes) -> re.Pattern[bytes]:
+    """A pattern for a line and, in `run`, as many as possible after it of the same caller in the
+    same second whose bodies begin with the pattern `body`; `last` is the last one's time."""
+    return re.compile(
+        rb"(?:<\d{1,3}>)?\[ {0,5}(?P<second>\d{1,8})\.\d{6}\] ?+"
+        rb"(?P<caller>(?>\[ {0,6}[TC]\d{1,10}\]|)).*\n(?P<run>"
+        rb"(?:(?:<\d{1,3}>)?\[ {0,5}(?P<last>(?P=second)\.\d{6})\] ?+"
+        rb"(?P=caller) ?+(?!\[ {0,6}[TC]\d)(?:" + body + rb").*+\n)++)"
+    )
+
+
+def bodies_of(run: bytes) -> list[bytes] | None:
+    """The bodies of stamped lines; None where they need a closer look."""
+    text = _STAMPS.sub(b"", run)
+    if b"\x1b" in text or GLUE.search(text) is not None:
+        return None
+    bodies = text.split(b"\n")
+    bodies.pop()
+    if len(run) > MAX_BODY and max(map(len, bodies)) > MAX_BODY:
+        return None
+    return [body.rstrip() for body in bodies]
 
 
 def split_line(line: bytes, start: int) -> Sequence[Record]:
@@ -57,7 +90,7 @@ def split_line(line: bytes, start: int) -> Sequence[Record]:
 
     Mostly it is one; where something printed no newline before, a record begins in mid-line.
     """
-    if _GLUED.search(line, 1) is None:
+    if GLUE.search(line, 1) is None:
         return (_record(line, start),)
     records = []
     at = 0

@@ -6,6 +6,7 @@ import re
 
 from harness.dmesg import kinds
 from harness.dmesg.kinds import Refinement
+from harness.dmesg.machinery import Skipper
 from harness.dmesg.splat import SplatType as T
 
 _WARN = frozenset({T.WARNING})
@@ -14,12 +15,12 @@ _PANIC = frozenset({T.PANIC})
 
 
 def _r(
-    of: frozenset[T], message: str, type_: T, title: str, skip: re.Pattern[str] = kinds.MEMORY
+    of: frozenset[T], message: str, type_: T, title: str, skip: Skipper = kinds.MEMORY
 ) -> Refinement:
-    return Refinement(of, re.compile(message), type_, title, skip)
+    return Refinement(of, re.compile(message, re.MULTILINE), type_, title, skip)
 
 
-REFINEMENTS = (
+_REFINEMENTS = (
     # lib/refcount.c
     _r(_WARN, r"^refcount_t: ", T.REFCOUNT, "WARNING: refcount bug in {function}"),
     # lib/debugobjects.c
@@ -60,3 +61,11 @@ REFINEMENTS = (
     _r(_PANIC, r"[Oo]ut of memory", T.OUT_OF_MEMORY, "out of memory"),
     _r(_PANIC, r"Hard LOCKUP", T.HARD_LOCKUP, "hard lockup in {function}", kinds.STUCK),
 )
+
+
+def _for(type_: T) -> tuple[Refinement, ...]:
+    return tuple(refinement for refinement in _REFINEMENTS if type_ in refinement.of)
+
+
+# The refinements of each type that has some, the most special first.
+REFINEMENTS = {type_: rows for type_ in T if (rows := _for(type_))}

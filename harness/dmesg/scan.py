@@ -6,12 +6,14 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from harness.dmesg.records import MAX_LINE, split_line
+from harness.dmesg.records import MAX_LINE
+from harness.dmesg.search import WordSearch
 from harness.dmesg.splat import Splat
 from harness.dmesg.table import TRIGGERS
 from harness.dmesg.tracker import Tracker
 
 _CHUNK = 1 << 18
+_TRIGGERS = WordSearch(TRIGGERS)
 # Control characters are noise to the reader; the table keeps every byte in its place. A carriage
 # return ends a line: what overwrites a line on a terminal is another line here.
 _NOISE = bytes(
@@ -55,34 +57,16 @@ def _taken(tracker: Tracker) -> list[Splat]:
 def _scan(tracker: Tracker, block: bytes, base: int) -> None:
     """Read whole lines. While nothing is being gathered, only lines with a trigger are read."""
     tracker.look(block, base)
-    hits = [*_hits(block), len(block)]
-    next_hit = at = 0
-    while at < len(block):
-        while hits[next_hit] < at:
-            next_hit += 1
-        hit = hits[next_hit]
-        if tracker.idle:
-            if hit == len(block):
-                return
-            at = max(at, block.rfind(b"\n", at, hit) + 1)
-        stop = block.find(b"\n", at)
-        stop = len(block) if stop < 0 else stop
-        if stop > at:
-            hot = hit < stop
-            for begin in range(at, stop, MAX_LINE):
-                piece = block[begin : min(stop, begin + MAX_LINE)]
-                for record in split_line(piece, base + begin):
-                    tracker.push(record, hot)
-        at = stop + 1
-
-
-def _hits(block: bytes) -> list[int]:
-    """Where the triggers are, in order."""
-    hits = []
-    for word in TRIGGERS:
-        found = block.find(word)
-        while found >= 0:
-            hits.append(found)
-            found = block.find(word, found + len(word))
-    hits.sort()
-    return hits
+    at = 0
+    for hit in _TRIGGERS.positions(block):
+        if hit < at:
+            continue  # one more trigger on a line that was read
+        line = block.rfind(b"\n", at, hit) + 1 or at
+        if line > at and not tracker.idle:
+            tracker.follow(block, at, line, base)
+        end = block.find(b"\n", hit)
+        end = len(block) if end < 0 else end
+        tracker.read(block, line, end, base, hot=True)
+        at = end + 1
+    if not tracker.idle:
+        tracker.follow(block, at, len(block), base)

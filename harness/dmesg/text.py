@@ -12,6 +12,7 @@ _ESCAPE = re.compile(
 )
 # C1 controls act like escapes in some terminals once they are decoded.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL_BYTES = bytes(byte for byte in (*range(0x20), 0x7F) if byte not in b"\n\t")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]*|\b(?=[0-9a-f]*[0-9])[0-9a-f]{8,}\b|\(ptrval\)|\(null\)")
 _NUMBER = re.compile(r"\b\d+\b")
 
@@ -29,6 +30,12 @@ def clean_text(data: bytes, limit: int) -> str:
     """
     if limit <= 0:
         return ""
+    if (
+        len(data) <= limit
+        and data.isascii()
+        and len(data.translate(None, _CONTROL_BYTES)) == len(data)
+    ):
+        return data.decode("ascii")
     # A character takes at most four bytes; escapes take more, so leave room for some.
     text = strip_escapes(data[: 8 * limit + 1024]).decode("utf-8", "replace")
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))[:limit]

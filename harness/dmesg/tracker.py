@@ -13,11 +13,22 @@ from harness.dmesg.boot import BootWatch, is_banner
 from harness.dmesg.conclude import conclude
 from harness.dmesg.draft import Draft
 from harness.dmesg.kinds import Kind
-from harness.dmesg.records import ANY_STAMP, Record
+from harness.dmesg.lines import IN_REPORT
+from harness.dmesg.records import (
+    ANY_STAMP,
+    GLUE,
+    MAX_LINE,
+    PLAIN_LINE,
+    Record,
+    bodies_of,
+    run_of,
+    split_line,
+)
 from harness.dmesg.splat import Splat, SplatType
 from harness.dmesg.table import CUT_HERE, find_kind, is_consequence
 
 _BACKTRACE_OF_CPU = re.compile(rb"NMI backtrace for cpu \d+$|NMI backtrace for cpu \d+ ")
+_RUN = run_of(IN_REPORT)
 _MAX_OPEN = 64
 # Lines of the log without one of the report's caller.
 _PATIENCE = 2000
@@ -54,9 +65,7 @@ class Tracker:
 
     def push(self, record: Record, hot: bool) -> None:
         """Take one more record. `hot`: its line has one of the triggers."""
-        self._number += 1
-        if not self._number % _REVIEW and self._open:
-            self._expire()
+        self._count(1)
         if hot and is_banner(record.body):
             self._close_all()
         if hot or not self._boot.idle:
@@ -138,6 +147,71 @@ class Tracker:
         """Whether an open report of this caller would take a text that is no sure header."""
         draft = self._open.get(record.caller)
         return draft is not None and draft.kind is not CUT_HERE and not draft.finished
+
+    def follow(self, block: bytes, at: int, stop: int, base: int) -> int:
+        """Take the lines block[at:stop], none of which has a trigger, until nothing is being
+        gathered any more. Gives where it stopped.
+
+        This is push() for the many lines of which all that matters is which report they go to.
+        """
+        while at < stop:
+            match = PLAIN_LINE.match(block, at, stop)
+            if match is None:
+                at += 1  # a blank line
+                continue
+            begin, end = match.span()
+            at = end + 1
+            if self._boot.idle and not self._guests:
+                if not self._open:
+                    return begin
+                when, caller, body = match.groups()
+                if (
+                    body is not None
+                    and (b"[" not in body or GLUE.search(body) is None)
+                    and b"\x1b" not in body
+                ):
+                    draft = self._open.get(caller or b"")
+                    if draft is not None:
+                        self._count(1)
+                        if not draft.take(
+                            body.rstrip(), base + end, float(when), True, self._number
+                        ):
+                            self._open.pop(draft.caller, None)
+                            self._conclude(draft, cut_short=False)
+                        elif draft.flows and (run := _RUN.match(block, begin, stop)) is not None:
+                            at = self._run(draft, run, base) or at
+                        continue
+                    if not body.startswith(b"NMI backtrace"):
+                        self._count(1)
+                        continue
+            self.read(block, begin, end, base, hot=False)
+        return stop
+
+    def _run(self, draft: Draft, run: re.Match[bytes], base: int) -> int:
+        """Take lines of the same report all at once. Gives where they end; 0: take them singly."""
+        time = float(run["last"])
+        bodies = bodies_of(run["run"])
+        if bodies is None or draft.silent_since(time):
+            return 0
+        self._count(len(bodies))
+        draft.take_run(bodies, base + run.end() - 1, time, self._number)
+        return run.end()
+
+    def _is_plain(self) -> bool:
+        """Nothing but the caller decides where the next line goes."""
+        return self._boot.idle and not self._guests
+
+    def read(self, block: bytes, begin: int, end: int, base: int, hot: bool) -> None:
+        """Take one line. `hot`: it has one of the triggers."""
+        for at in range(begin, end, MAX_LINE):
+            for record in split_line(block[at : min(end, at + MAX_LINE)], base + at):
+                self.push(record, hot)
+
+    def _count(self, lines: int) -> None:
+        before = self._number
+        self._number += lines
+        if before // _REVIEW != self._number // _REVIEW and self._open:
+            self._expire()
 
     def _give(self, record: Record) -> None:
         """Give a record that is no header to the report that it belongs to."""

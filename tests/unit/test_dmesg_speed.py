@@ -1,0 +1,146 @@
+"""The short cuts that make reading fast: they change nothing in what is read."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import random
+import re
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_dmesg_headers import LINES
+
+from harness.dmesg import Splat, find_splats, iter_splats
+from harness.dmesg.lines import IN_REPORT, in_report
+from harness.dmesg.search import WordSearch
+from harness.dmesg.table import KINDS, TRIGGERS, find_kind
+from harness.dmesg.tracker import Tracker
+
+DATA = Path(__file__).parent.parent / "data" / "dmesg"
+SPEC = importlib.util.spec_from_file_location(
+    "bench_logs", Path(__file__).parents[1] / "bench" / "logs.py"
+)
+assert SPEC is not None and SPEC.loader is not None
+logs: Any = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(logs)
+SAID = [
+    line.encode()
+    for path in sorted(DATA.glob("*.reports"))
+    for line in path.read_text().split("\n")
+    if line and not line.startswith(("%%", "# "))
+]
+STYLES = (
+    b"%b\n",
+    b"[   12.345678] %b\n",
+    b"[   12.345678][   T99] %b\n",
+    b"[   12.345678][    C1] %b\n",
+    b"[   12.345678] [   T99] %b\n",
+    b"<4>[   12.345679] %b\n",
+    b"[   12.345678] %b\r\n",
+    b"4,1234,12345678,-,caller=T99;%b\n",
+    b"[   12.345678] \x1b[31m%b\x1b[0m\n",
+    b"[   99.345678] %b  \n",
+    b"%b",
+)
+SPOILERS = (b"\x1b[1m", b"\n", b"\r", b"[   12.345678] ", b" ", b"\0", b"[", b"\xff", b"x" * 3000)
+
+
+def line_by_line(self: Tracker, block: bytes, at: int, stop: int, base: int) -> int:
+    """Tracker.follow() without its short cuts."""
+    for match in re.compile(rb"[^\n]+").finditer(block, at, stop):
+        if self.idle:
+            return match.start()
+        self.read(block, match.start(), match.end(), base, hot=False)
+    return stop
+
+
+def slowly(log: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[Splat, ...]:
+    with monkeypatch.context() as patch:
+        patch.setattr(Tracker, "follow", line_by_line)
+        return find_splats(log)
+
+
+def spoiled(line: bytes, dice: random.Random) -> bytes:
+    chance = dice.random()
+    at = dice.randrange(len(line) + 1)
+    if chance < 0.05:
+        return line[:at] + dice.choice(SPOILERS) + line[at:]
+    return line[:at] if chance < 0.08 else line
+
+
+def some_log(dice: random.Random) -> bytes:
+    style, mixed = dice.choice(STYLES), dice.random() < 0.5
+    at = dice.randrange(len(SAID))
+    log = []
+    for said in SAID[at : at + dice.randrange(1, 150)]:
+        line = dice.choice(SAID) if mixed and dice.random() < 0.2 else said
+        style = dice.choice(STYLES) if mixed and dice.random() < 0.1 else style
+        log.append(spoiled(style % line, dice))
+    return b"".join(log)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_reading_whole_runs_of_lines_changes_nothing(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = random.Random(seed)
+    for _ in range(15):
+        log = some_log(dice)
+        assert find_splats(log) == slowly(log, monkeypatch)
+
+
+@pytest.mark.parametrize("make", [logs.short_reports, logs.long_reports])
+def test_a_log_that_is_nothing_but_reports_is_read_the_same(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = make(100_000)
+    splats = find_splats(log)
+    assert len(splats) > 20 and splats == slowly(log, monkeypatch)
+
+
+@pytest.mark.parametrize("line", [line for _, line in LINES])
+def test_every_header_has_a_trigger(line: str) -> None:
+    assert any(word in line.encode() for word in TRIGGERS)
+
+
+def test_all_rows_at_once_find_what_one_by_one_would() -> None:
+    for said in [*SAID, *(line.encode() for _, line in LINES)]:
+        first = next((kind for kind in KINDS if kind.pattern.match(said)), None)
+        found = find_kind(said)
+        assert (found[0] if found else None) is first
+
+
+def test_a_run_has_only_lines_that_look_like_a_report() -> None:
+    pattern = re.compile(IN_REPORT)
+    for said in SAID:
+        if said[0] not in b"-=":
+            assert (pattern.match(said + b"\n") is not None) == in_report(said), said
+
+
+def test_the_search_finds_every_word_wherever_it_is() -> None:
+    filler = logs.clean(20_000)
+    search = WordSearch(TRIGGERS)
+    assert search.positions(filler) == []
+    for word in TRIGGERS:
+        for at in (0, 7_000, len(filler)):
+            assert at in search.positions(filler[:at] + word + filler[at:])
+
+
+def test_one_splat_in_the_middle_of_a_big_log_costs_no_memory() -> None:
+    tracemalloc.start()
+    splats = list(iter_splats(logs.Stream(40_000_000, logs.one_splat())))  # type: ignore[arg-type]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [splat.type.value for splat in splats] == ["WARNING"]
+    assert 19_000_000 < splats[0].start < 23_000_000
+    assert peak < 12_000_000
+
+
+def test_a_splat_is_known_before_the_log_ends() -> None:
+    log = logs.one_splat() + logs.clean(3_000_000)
+    stream = io.BytesIO(log)
+    next(iter_splats(stream))
+    assert stream.tell() < len(log) / 2
