@@ -72,10 +72,10 @@ def noref(tmp_path: Path) -> Noref:
 
 
 @pytest.fixture(scope="session")
-def main_job(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def main_job(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Ran:
     """The main job, whole, as `make test-kernel` runs it; its progress goes to the terminal."""
     folder = tmp_path_factory.mktemp("main-job")
-    log = folder / "output"
+    output = []
     process = subprocess.Popen(
         command("test", "--results", str(folder / "results")),
         cwd=ROOT,
@@ -84,12 +84,14 @@ def main_job(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         text=True,
     )
     assert process.stdout is not None
-    with log.open("w") as file:
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    # Past pytest's capture: a build takes minutes, and silence looks like a hang.
+    with capture.global_and_fixture_disabled():
+        print()
         for line in process.stdout:
-            file.write(line)
-            # Past pytest's capture: a build takes minutes, and silence looks like a hang.
-            print(line, end="", file=sys.__stderr__, flush=True)
-    return Ran(status=process.wait(), output=log.read_text(), results=folder / "results")
+            output.append(line)
+            print(line, end="", flush=True)
+    return Ran(status=process.wait(), output="".join(output), results=folder / "results")
 
 
 @pytest.fixture(scope="session")
