@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The other end of the port noref.agent, as L1's process 1.  A line "run WORDS"
- * runs a scenario in a child, and answers with its output and "status N".
+ * runs a scenario in a child, "sh COMMAND" a shell; both are answered with the
+ * output and "status N".
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,8 +26,23 @@ static int split(char *line, char **words)
 	return n;
 }
 
+static void obey(char *line)
+{
+	char *words[MAX_WORDS];
+	int nwords;
+
+	if (!strncmp(line, "sh ", 3)) {
+		execl("/bin/sh", "sh", "-c", line + 3, NULL);
+		bail_out("starting /bin/sh");
+	}
+	nwords = split(line, words);
+	if (!nwords || strcmp(words[0], "run"))
+		bail_out("neither run nor sh");
+	exit(run_scenario(nwords - 1, words + 1));
+}
+
 /* The status as a shell would give it. */
-static int run_in_child(int port, int nwords, char **words)
+static int obey_in_child(int port, char *line)
 {
 	int status;
 	pid_t child = fork();
@@ -36,7 +52,7 @@ static int run_in_child(int port, int nwords, char **words)
 	if (!child) {
 		dup2(port, STDOUT_FILENO);
 		dup2(port, STDERR_FILENO);
-		exit(run_scenario(nwords, words));
+		obey(line);
 	}
 	if (waitpid(child, &status, 0) != child)
 		bail_out("waitpid");
@@ -66,8 +82,7 @@ static void end_log(void)
 int serve(const char *path, const char *facts)
 {
 	int port = open(path, O_RDWR);
-	char *words[MAX_WORDS];
-	char line[256];
+	char line[1024];
 	FILE *input;
 
 	if (port < 0)
@@ -78,12 +93,8 @@ int serve(const char *path, const char *facts)
 
 	dprintf(port, "ready %s\n", facts);
 	while (fgets(line, sizeof(line), input)) {
-		int nwords = split(line, words);
-		int status;
+		int status = obey_in_child(port, line);
 
-		if (!nwords || strcmp(words[0], "run"))
-			continue;
-		status = run_in_child(port, nwords - 1, words + 1);
 		end_log();
 		dprintf(port, "\nstatus %d\n", status);
 	}

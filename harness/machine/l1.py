@@ -74,8 +74,15 @@ class L1:
 
     def run(self, words: tuple[str, ...], timeout: float) -> Reply:
         """Run the VMM with these words; L1Failed if its status never comes."""
+        return self._ask(f"run {' '.join(words)}", timeout)
+
+    def shell(self, command: str, timeout: float) -> Reply:
+        """Run one line of shell in L1; L1Failed if its status never comes."""
+        return self._ask(f"sh {command}", timeout)
+
+    def _ask(self, request: str, timeout: float) -> Reply:
         try:
-            self._agent.send(f"run {' '.join(words)}\n".encode())
+            self._agent.send(f"{request}\n".encode())
         except OSError as error:
             raise self._lost(b"", End.hang) from error
         output, match = self._expect(rb"(?:^|\n)status (\d{1,3})\r?\n", timeout, End.hang)
