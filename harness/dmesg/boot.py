@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -42,6 +43,11 @@ class BootWatch:
     def idle(self) -> bool:
         """Lines without a trigger don't matter now."""
         return self._probe is None
+
+    @property
+    def floor(self) -> float:
+        """The byte before which no boot to come is."""
+        return self._banner.start if self._banner is not None else math.inf
 
     def saw(self, splat: Splat) -> None:
         """A machine that died may well restart."""

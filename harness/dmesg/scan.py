@@ -13,6 +13,7 @@ from harness.dmesg.table import TRIGGERS
 from harness.dmesg.tracker import Tracker
 
 _CHUNK = 1 << 18
+_MAX_WAITING = 256
 _TRIGGERS = WordSearch(TRIGGERS)
 # Control characters are noise to the reader; the table keeps every byte in its place. A carriage
 # return ends a line: what overwrites a line on a terminal is another line here.
@@ -24,13 +25,15 @@ _NOISE = bytes(
 
 def find_splats(log: bytes) -> tuple[Splat, ...]:
     """The complaints in a log, in the order in which they begin."""
-    found = iter_splats(io.BytesIO(log))
-    return tuple(sorted(found, key=lambda splat: (splat.start, splat.end)))
+    return tuple(sorted(iter_splats(io.BytesIO(log)), key=_place))
 
 
-def iter_splats(stream: BinaryIO) -> Iterator[Splat]:
-    """The complaints in a stream, each as soon as it is over, in constant memory."""
+def iter_splats(stream: BinaryIO | io.RawIOBase) -> Iterator[Splat]:
+    """The complaints in a stream in constant memory, each as soon as it is over and none that
+    began before it can still come: in the order in which they begin, but for a storm of them
+    during a report that doesn't end."""
     tracker = Tracker()
+    waiting: list[Splat] = []
     rest = b""
     base = 0
     while data := stream.read(_CHUNK):
@@ -42,16 +45,21 @@ def iter_splats(stream: BinaryIO) -> Iterator[Splat]:
         if cut:
             _scan(tracker, block[:cut], base)
             base += cut
-            yield from _taken(tracker)
+            if tracker.done:
+                waiting += tracker.done
+                tracker.done.clear()
+                waiting.sort(key=_place)
+            floor = tracker.floor
+            while waiting and (waiting[0].start < floor or len(waiting) > _MAX_WAITING):
+                yield waiting.pop(0)
     if rest:
         _scan(tracker, rest, base)
     tracker.close()
-    yield from _taken(tracker)
+    yield from sorted([*waiting, *tracker.done], key=_place)
 
 
-def _taken(tracker: Tracker) -> list[Splat]:
-    done, tracker.done = tracker.done, []
-    return done
+def _place(splat: Splat) -> tuple[int, int]:
+    return splat.start, splat.end
 
 
 def _scan(tracker: Tracker, block: bytes, base: int) -> None:

@@ -55,6 +55,12 @@ class Tracker:
         """Nothing is being gathered: lines without a trigger don't matter."""
         return not self._open and self._boot.idle
 
+    @property
+    def floor(self) -> float:
+        """The byte before which no complaint to come begins."""
+        starts = [draft.start for draft in self._open.values()]
+        return min([*starts, self._boot.floor])
+
     def look(self, block: bytes, base: int) -> None:
         """Note where timestamps begin; the block begins at byte `base` of the log."""
         if self._stamped is None and (match := ANY_STAMP.search(block)) is not None:
