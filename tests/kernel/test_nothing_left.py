@@ -39,8 +39,12 @@ def wait_for(what: str, condition) -> None:  # type: ignore[no-untyped-def]
 
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:
+    """Start a noref command that minds SIGINT, even where CI runs us with it ignored."""
     return subprocess.Popen(
-        command(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ["env", "--default-signal=INT", *command(*arguments)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 
