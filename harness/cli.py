@@ -15,6 +15,7 @@ from rich.console import Console
 from harness import job
 from harness.build.cache import default_folder
 from harness.build.tools import missing_tools, packages
+from harness.dmesg_command import dmesg
 from harness.errors import EXIT_INFRA, EXIT_OK, EXIT_USER, NorefError
 from harness.machine.accel import choose_accel
 from harness.machine.arches import ARCHES, find_arch
@@ -174,6 +175,9 @@ def doctor(arch: str, only_packages: bool, kernel_src: str | None) -> int:
         optional = ", optional" if tool.optional else ""
         click.echo(f"missing: {tool.what} (package {tool.package}{optional})")
     return EXIT_OK if all(tool.optional for tool in missing) else EXIT_USER
+
+
+cli.add_command(dmesg)
 
 
 def main() -> None:
