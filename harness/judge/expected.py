@@ -65,6 +65,13 @@ class Expected(Value, forbid_unknown_fields=True):
     claim: tuple[Claim, ...] = ()
     expect: tuple[Expectation, ...] = ()
 
+    def entry_for(self, finding: Finding, kernel: int, arch: str) -> Expectation | None:
+        """Return the first entry about a finding; kernel: the number of patches applied."""
+        for entry in self.expect:
+            if entry.covers(finding, kernel, arch):
+                return entry
+        return None
+
 
 class Surprise(Value):
     """A finding that is not what was expected, or a rule that the series breaks."""
@@ -114,20 +121,17 @@ def surprises(
 
 
 def _compare(finding: Finding, expected: Expected, number: int, arch: str) -> Surprise | None:
-    for entry in expected.expect:
-        if not entry.covers(finding, number, arch):
-            continue
-        if finding.standing is not entry.standing:
-            return Surprise(
-                finding=finding, expected=f"expected {entry.standing.value}", why=entry.why
-            )
-        if entry.function and entry.function not in finding.functions:
-            where = f"expected from {entry.function}"
-            return Surprise(finding=finding, expected=where, why=entry.why)
-        return None
-    if finding.standing is Standing.holds:
-        return None
-    return Surprise(finding=finding, expected="expected holds", why="nothing says otherwise")
+    entry = expected.entry_for(finding, number, arch)
+    if entry is None:
+        if finding.standing is Standing.holds:
+            return None
+        return Surprise(finding=finding, expected="expected holds", why="nothing says otherwise")
+    if finding.standing is not entry.standing:
+        return Surprise(finding=finding, expected=f"expected {entry.standing.value}", why=entry.why)
+    if entry.function and entry.function not in finding.functions:
+        where = f"expected from {entry.function}"
+        return Surprise(finding=finding, expected=where, why=entry.why)
+    return None
 
 
 def _check_claims(finding: Finding, expected: Expected) -> Surprise | None:

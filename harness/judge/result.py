@@ -8,7 +8,7 @@ from harness.errors import EXIT_FINDINGS, EXIT_INFRA, EXIT_OK
 from harness.judge.expected import Expected, Surprise, broken_rules, surprises
 from harness.judge.properties import judge_cell, memory_class
 from harness.judge.table import Change, Entry, changes, make_table
-from harness.model import Grade, Outcome, Scenario, Value, Verdict
+from harness.model import Finding, Grade, Outcome, Scenario, Value, Verdict
 
 
 class KernelState(Value):
@@ -35,7 +35,7 @@ class Setting(Value):
 
 
 class RunResult(Value):
-    """The judged run.  known: whether there was an expected.toml to compare with."""
+    """The judged run.  expected: what was known of the series beforehand, if anything was."""
 
     setting: Setting
     outcomes: tuple[Outcome, ...]
@@ -43,8 +43,21 @@ class RunResult(Value):
     table: tuple[Entry, ...]
     changes: tuple[Change, ...]
     surprises: tuple[Surprise, ...]
-    known: bool
+    expected: Expected | None
     seconds: float
+
+    @property
+    def known(self) -> bool:
+        return self.expected is not None
+
+    def reason(self, finding: Finding) -> str:
+        """Return why a finding is as expected, where expected.toml has an entry about it."""
+        if self.expected is None:
+            return ""
+        labels = [kernel.label for kernel in self.setting.kernels]
+        number = labels.index(finding.cell.kernel)
+        entry = self.expected.entry_for(finding, number, self.setting.arch)
+        return entry.why if entry is not None else ""
 
     @property
     def unbuilt(self) -> tuple[KernelState, ...]:
@@ -91,6 +104,6 @@ def judge_run(
         table=table,
         changes=changes(table, kernels),
         surprises=tuple(red),
-        known=expected is not None,
+        expected=expected,
         seconds=seconds,
     )

@@ -64,7 +64,7 @@ def make_suites(result: RunResult) -> tuple[Suite, ...]:
             outcome=outcome,
             verdict=verdict,
             surprises=found,
-            excuse="" if found else _excuse(verdict, result.known),
+            excuse="" if found else _excuse(verdict, result),
             word="finding" if found else _word(verdict, result.known),
         )
         suites.setdefault((verdict.cell.kernel, verdict.cell.mode), []).append(case)
@@ -87,12 +87,14 @@ def _surprises(
             yield msgspec.structs.replace(candidates[0], finding=finding)
 
 
-def _excuse(verdict: Verdict, known: bool) -> str:
+def _excuse(verdict: Verdict, result: RunResult) -> str:
     if verdict.grade is not Grade.failed:
         return ""
-    lost = [claim(f) for f in verdict.findings if f.standing is Standing.lost]
-    why = "expected" if known else "not held against the series, as the base hadn't it either"
-    return f"{why}: {', '.join(lost)}"
+    lost = [f for f in verdict.findings if f.standing is Standing.lost]
+    if result.known:
+        return "; ".join(f"expected: {claim(f)}, as {result.reason(f)}" for f in lost)
+    why = "not held against the series, as no kernel before had it"
+    return f"{why}: {', '.join(claim(f) for f in lost)}"
 
 
 def _word(verdict: Verdict, known: bool) -> str:
