@@ -11,6 +11,7 @@ from harness.dmesg.frames import (
     Frame,
     Stacks,
     Trace,
+    plain_name,
     plain_source,
     read_stacks,
     symbol,
@@ -18,7 +19,7 @@ from harness.dmesg.frames import (
 from harness.dmesg.kinds import Kind, Refinement
 from harness.dmesg.machinery import first_outside
 from harness.dmesg.records import MAX_BODY
-from harness.dmesg.refine import REFINEMENTS
+from harness.dmesg.refine import CALL_CHECKS, REFINEMENTS
 from harness.dmesg.splat import Splat, SplatType
 from harness.dmesg.text import clean_text, stable
 
@@ -28,6 +29,10 @@ _TEXT = 64 * 1024
 _DETAILS = 12
 _BODY_BEGINS = re.compile(r"^(?:Modules linked in:|CPU: \d|Call [Tt]race:|RIP: )", re.MULTILINE)
 _HELD_AT = re.compile(r", at: (\S+)")
+# print_lock(): where the lock was asked for that makes the trouble
+_TAKEN_AT = re.compile(
+    r"(?:trying to acquire(?: lock)?|takes):\n(?:[^\n]*\n){0,9}?[^\n]*, at: ([\w.$]+)\+0x"
+)
 _FIELDS = re.compile(r"\{(\w+)\}")
 _RCU_CPU = re.compile(r"(?:rcu: )?\t?(\d+)-[O.][o.]")
 _MACHINE_DIED = ("Kernel panic - not syncing", "---[ end Kernel panic", "\nRebooting in ")
@@ -44,16 +49,18 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     text = clean_text(b"\n".join(draft.lines), _TEXT)
     stacks = read_stacks(text)
     groups = _groups(draft)
-    refined = _refine(kind, draft)
+    refined = _refine(kind, draft) or _by_place(kind, groups)
     type_, title, skip = (
         (refined.type, refined.title, refined.skip)
         if refined
         else (kind.type, kind.title, kind.skip)
     )
     trace = _main_trace(kind, text, stacks)
-    candidates = list(_candidates(kind, groups, stacks, trace))
+    candidates = list(_candidates(kind, groups, stacks, trace, text))
+    # Not those that were inlined: a symboliser must not change the title.
+    candidates = [frame for frame in candidates if not frame.inline] or candidates
     function = first_outside([frame.name for frame in candidates], skip)
-    function = function or _held_at(text)
+    function = "" if kind.nobody else function or _held_at(text)
     guilty = next((frame for frame in candidates if frame.name == function), Frame(""))
     source, line = _place(kind, groups, function, candidates, guilty)
     context = stacks.context or Context()
@@ -114,6 +121,13 @@ def _refine(kind: Kind, draft: Draft) -> Refinement | None:
     return None
 
 
+def _by_place(kind: Kind, groups: dict[str, str]) -> Refinement | None:
+    """The more special kind that the place of a WARNING makes it: a check of somebody's call."""
+    if kind.type is not SplatType.WARNING or kind.weak:
+        return None
+    return CALL_CHECKS.get(plain_source(groups.get("file", "")))
+
+
 def _line(line: bytes) -> str:
     return clean_text(line, MAX_BODY)
 
@@ -135,16 +149,18 @@ def _main_trace(kind: Kind, text: str, stacks: Stacks) -> Trace | None:
 
 
 def _candidates(
-    kind: Kind, groups: dict[str, str], stacks: Stacks, trace: Trace | None
+    kind: Kind, groups: dict[str, str], stacks: Stacks, trace: Trace | None, text: str
 ) -> Iterator[Frame]:
     """The functions that may be the guilty one, the likeliest first."""
     named = symbol(groups.get("func") or groups.get("pair", "").split(" / ")[0])
     if named is not None:
         line = groups.get("line")
-        yield Frame(named.name, groups["file"], int(line)) if line else named
+        yield named._replace(source=groups["file"], line=int(line)) if line else named
     counters = [frame for frame in stacks.counters if frame.section != "NMI"]
     if kind.counter and counters:
-        yield counters[0]
+        yield next((frame for frame in counters if not frame.inline), counters[0])
+    if kind.type is SplatType.LOCKDEP and (taken := _TAKEN_AT.search(text)) is not None:
+        yield Frame(plain_name(taken.group(1)))
     frames = trace.frames if trace else []
     # An NMI only looks at what it interrupted.
     yield from (frame for frame in frames if frame.section != "NMI" or not kind.gathers)
@@ -155,11 +171,11 @@ def _place(
 ) -> tuple[str, int | None]:
     """Where the guilty function is. The header's place counts only if it is the first candidate:
     otherwise it is where the machinery noticed."""
-    if guilty.line is not None and guilty.source:
-        return plain_source(guilty.source), guilty.line
     mine = kind.exact or not candidates or candidates[0].name == function
     if mine and groups.get("file") and groups.get("line"):
         return plain_source(groups["file"]), int(groups["line"])
+    if guilty.line is not None and guilty.source:
+        return plain_source(guilty.source), guilty.line
     return "", None
 
 

@@ -22,6 +22,7 @@ _FRAME = (
 )
 _INLINE = rf"(?:\[< *inline *>\] ?)?(\? )?({_NAME}) {_SOURCE}(?: \[inline\])?[^\S\n]*$"
 _DECODED = rf"{_BRACKET}?(\? )?({_NAME}) \({_SOURCE}(?=[ )])"
+_INLINE_NAME = 5  # its index among the groups of
 _SYMBOL = re.compile(rf"\s*(?:{_FRAME}|{_INLINE}|{_DECODED})")
 _PC = r"(?:RIP: ([0-9a-f]{4}):|EIP: |pc : |PC is at |epc : |NIP )(.*)"
 _SECTION = r"<(/)?([A-Z#][A-Za-z0-9_ #]{1,15})>[^\S\n]*$"
@@ -52,12 +53,14 @@ _TOPDIRS = re.compile(
 
 
 class Frame(NamedTuple):
-    """A function in a stack trace, and its source line if the log has that."""
+    """A function in a stack trace, and its source line if the log has that. `inline`: it has no
+    frame of its own, only a symboliser knows of it."""
 
     name: str
     source: str = ""
     line: int | None = None
     section: str = ""
+    inline: bool = False
 
 
 class Trace(msgspec.Struct):
@@ -108,17 +111,17 @@ def symbol(text: str, section: str = "") -> Frame | None:
         groups = match.groups()
         first = next(at for at in (1, 5, 9) if groups[at])
         name, source, line = groups[first : first + 3]
-        return _frame(name, source, line, section)
+        return _frame(name, source, line, section, first == _INLINE_NAME)
     bare = _BARE.fullmatch(text)
     return Frame(plain_name(bare.group()), "", None, section) if bare else None
 
 
-def _frame(name: str, source: str | None, line: str | None, section: str) -> Frame:
+def _frame(name: str, source: str | None, line: str | None, section: str, inline: bool) -> Frame:
     if "." in name:
         name = plain_name(name)
     if source is None or line is None:
         return Frame(name, "", None, section)
-    return Frame(name, plain_source(source), int(line), section)
+    return Frame(name, plain_source(source), int(line), section, inline)
 
 
 def read_stacks(text: str) -> Stacks:
@@ -137,7 +140,7 @@ def read_stacks(text: str) -> Stacks:
                 stacks.traces.append(trace)
             guess, name, source, line = match.group(*_FRAMES[what])
             if not guess:
-                trace.frames.append(_frame(name, source, line, section))
+                trace.frames.append(_frame(name, source, line, section, what == "inline"))
         elif what == "section":
             close, name = match.group(*_SECTION_GROUPS)
             section = "" if close else name

@@ -14,6 +14,7 @@ _TAKER = re.compile(
     r"(?:is (?:trying|freeing|leaving)|takes|just)"
 )
 _RCU_PLACE = re.compile(r"(?P<file>[^\s:]+):(?P<line>\d+) ")
+_WORK = re.compile(r"\s*(?:preempt=.{0,80} workfn=|last function: )(?P<func>\S+)")
 _NAMED = re.compile(r"in_atomic\(\): .*pid: (?P<pid>\d+), name: (?P<comm>.*)")
 
 _PLACE = rb"(?P<file>[^\s:]+):(?P<line>\d+)"
@@ -148,9 +149,13 @@ ATOMIC = (
     # kernel/workqueue.c
     Kind(
         T.SCHEDULING_WHILE_ATOMIC,
-        _re(rb"BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU): "),
+        _re(
+            rb"BUG: workqueue leaked (?:lock or atomic|atomic, lock or RCU): "
+            rb"(?P<comm>.{0,64}?)(?:/0x[0-9a-f]+/|\[)(?P<pid>\d+)"
+        ),
         "BUG: workqueue leaked lock or atomic in {function}",
         kinds.PLAIN,
+        detail=_WORK,
     ),
     # lib/smp_processor_id.c
     Kind(

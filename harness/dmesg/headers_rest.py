@@ -63,7 +63,7 @@ MEMORY = (
         T.MEMORY_LEAK,
         _re(rb"(?:kmemleak: )?unreferenced object (?:\(percpu\) )?0x"),
         "memory leak in {function}",
-        kinds.OWNER,
+        kinds.LEAK,
         detail=_OWNER,
         first=True,
     ),
@@ -80,6 +80,7 @@ MEMORY = (
         _re(rb"(?P<comm>.{1,24}) invoked oom-killer: "),
         "out of memory",
         kinds.OWNER,
+        nobody=True,
     ),
     Kind(
         T.OUT_OF_MEMORY,
@@ -146,6 +147,7 @@ STALLS = (
         _re(rb"BUG: workqueue lockup - pool"),
         "BUG: workqueue lockup",
         kinds.STUCK,
+        nobody=True,
         traced=False,
         gathers=True,
     ),
@@ -167,6 +169,7 @@ OTHERS = (
         _re(rb"unregister_netdevice: waiting for .{1,32} to become free"),
         "unregister_netdevice: waiting for device to become free",
         kinds.PLAIN,
+        nobody=True,
         traced=False,
     ),
     # kernel/irq/spurious.c

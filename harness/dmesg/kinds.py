@@ -46,6 +46,8 @@ class Kind(msgspec.Struct, frozen=True):
     weak: bool = False
     # other CPUs add their backtraces
     gathers: bool = False
+    # no function is to blame
+    nobody: bool = False
     # `file` and `line` are the guilty function's, not those of the check that noticed
     exact: bool = False
     # a later line with more groups
@@ -58,9 +60,13 @@ MEMORY = Skipper(sets.REPORTING, sets.PRIMITIVES)
 OWNER = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS)
 FREED = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.LOCKS)
 OBJECT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.OBJECTS)
+REGISTERED = Skipper(
+    sets.REPORTING, r"proc_(?:register|create|mkdir|symlink)\w*|_proc_mkdir|remove_proc_\w+"
+)
 LOCKS = Skipper(sets.REPORTING, sets.LOCKS)
 SLEEP = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
-WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING)
+WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.HANGING)
+LEAK = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.ALLOCATING)
 STUCK = Skipper(
     sets.REPORTING, sets.PRIMITIVES, sets.LOCKS, sets.INTERRUPTS, sets.ALLOCATORS, sets.WAITING
 )

@@ -48,14 +48,14 @@ REPORTING = _any_of(
     r"__list_(?:add|del|del_entry|splice)",
     r"bad_page\w*|print_bad_(?:pte|page_map)|check_(?:new|free)_pages?\w*|free_page_is_bad\w*|"
     r"page_bad_reason|dump_page|slab_(?:err|bug|fix)|object_err|__slab_err|print_trailer|"
-    r"check_bytes_and_report|check_(?:object|slab|valid_pointer)|on_freelist|"
+    r"check_bytes_and_report|check_(?:object|slab|valid_pointer|heap_object|copy_size)|on_freelist|"
     r"alloc_debug_processing|free_debug_processing|free_consistency_checks|"
     r"__unwind_start|unwind_\w+|arch_stack_walk|stack_trace_save|save_stack\w*",
     r"report_cfi_failure|handle_cfi_failure|cfi_handler|__cfi_\w+|__x86_indirect_\w+",
     r"lockdep_rcu_suspicious|__report_bad_irq|note_interrupt|handle_irq_event\w*|dump_header|"
     r"oom_kill\w*|out_of_memory|__alloc_pages_may_oom",
     r"spin_(?:bug|dump)|rwlock_bug|report_usercopy|ex_handler_msr_mce|ex_handler_\w+|"
-    r"fixup_exception|gp_try_fixup_and_notify",
+    r"fixup_exception|gp_try_fixup_and_notify|skb_(?:over_|under_)?panic",
 )
 
 # Small helpers that fail on behalf of their caller.
@@ -65,7 +65,7 @@ PRIMITIVES = _any_of(
     r"(?:arch_|raw_|instrumented_)?atomic\w*_(?:read|set|add|sub|inc|dec|and|or|xor|xchg|cmpxchg|"
     r"try_cmpxchg|fetch|long)\w*|instrument_\w+|(?:arch_|__)*(?:test|set|clear|change)_(?:and_\w+_)?"
     r"bit\w*|_?find_(?:first|next|last)_\w*bit\w*",
-    r"_*(?:raw_)?copy_(?:from|to|in)_user\w*|copy_user_\w+|_copy_(?:from|to)_iter|"
+    r"_*(?:raw_)?copy_(?:from|to|in)_user\w*|copy_user_\w+|_?copy_(?:from|to)_iter|skb_(?:put|push)|"
     r"_*(?:get|put)_user(?:_\d|_nocheck\w*|_asm\w*)?|_*clear_user\w*|csum_partial\w*",
     r"rb_(?:insert|erase|next|prev|first|last)\w*|__rb_\w+|hlist_\w+|__hlist_\w+|"
     r"kasan_check_\w+|__?(?:read|write)_once_size\w*|(?:print_)?hex_dump\w*",
@@ -80,7 +80,7 @@ LOCKS = _any_of(
     r"check_(?:prev|deadlock|noncircular|irq|usage|path|wait|lock|chain|redundant|no_locks)\w*|"
     r"validate_chain|mark_(?:lock|usage|held)\w*|valid_state|reacquire_held_locks|find_lock_\w+|"
     r"register_lock_class|assign_lock_key|lookup_chain_\w+|add_chain_\w+|lockdep_\w+|"
-    r"debug_check_no_locks_\w+|__?lockdep\w*",
+    r"debug_check_no_locks_\w+|__?lockdep\w*|touch_work_lockdep_map|hlock_class",
     r"(?:do|_|__)?_?raw_(?:spin|read|write)_\w+|_?spin_(?:lock|unlock|trylock)\w*|"
     r"(?:read|write)_(?:lock|unlock|trylock)\w*|"
     r"(?:native_|pv_|__pv_)?queued_(?:spin|read|write)_\w+|__pv_queued_\w+|kvm_wait|"
@@ -111,7 +111,7 @@ ALLOCATORS = _any_of(
     r"free_the_page|alloc_pages_\w+|__?free_one_page|free_pcp_prepare|alloc_frozen_pages\w*|"
     r"_*folio_put\w*|__put_page|put_page|release_pages|free_pages_prepare|"
     r"mempool_\w+|_*percpu_alloc\w*|pcpu_alloc\w*|__alloc_percpu\w*|kmemleak_\w+|"
-    r"create_object|__create_object|__alloc_frozen_pages\w*|free_page_and_\w+|tlb_\w+|"
+    r"create_object|__create_object|__alloc_frozen_pages\w*|free_page_and_\w+|tlb_(?:flush|finish|batch|remove_page)\w*|"
     r"free_pages_and_swap_cache|__tlb_\w+|folios_put_refs\w*|free_large_kmalloc|free_kmem\w*",
 )
 
@@ -125,6 +125,28 @@ WAITING = _any_of(
     r"blk_execute_rq|rwsem_\w+|lock_page|prepare_to_wait\w*|_*sched_\w+",
 )
 
+# What a hung task waits in: any lock, also one that has a name of its own.
+HANGING = _any_of(
+    r"\w+_lock(?:_(?:killable|interruptible|nested|common|slow\w*|io))?|\w*wait\w*|"
+    r"\w*completion\w*|synchronize_\w+|rcu_barrier\w*|srcu_barrier|cancel_delayed_work\w*|"
+    r"kthread_(?:stop|park|flush)\w*",
+)
+
+# Whatever allocates on behalf of its caller, by its name.
+ALLOCATING = _any_of(
+    r"\w*(?:alloc|kmem|slab|strdup|strndup|memdup|asprintf)\w*|idr_get_new\w*|"
+    r"list_lru_init\w*|pcpu_create\w*|mmap_region|vm_area_dup",
+)
+
+# Where the kernel begins to do something: too far out to be to blame.
+ENTRIES = _any_of(
+    r"do_syscall_\w+|entry_\w+|ret_from_fork\w*|kthread|worker_thread|rescuer_thread|"
+    r"process_(?:one_work|scheduled_works)|rcu_(?:do_batch|core\w*|cpu_kthread)|"
+    r"(?:__)?do_softirq|handle_softirqs|run_ksoftirqd|smpboot_thread_fn|irq_exit\w*|"
+    r"call_timer_fn|__run_timers?(?:\.part)?|run_timer_\w+|el0\w*|el1\w*|invoke_syscall\w*|"
+    r"asm_\w+|call_softirq|__irq_exit_rcu|x64_sys_call|__?do_fast_syscall_\w+",
+)
+
 # A CPU that is stuck is stopped by an interrupt that then reports it.
 INTERRUPTS = _any_of(
     r"nmi_\w+|(?:arch_)?trigger_\w+|rcu_(?:dump|check|sched_clock|pending|print|exp|gp)\w*|"
@@ -133,8 +155,8 @@ INTERRUPTS = _any_of(
     r"watchdog_\w+|perf_event_\w+|default_do_nmi|do_nmi|end_repeat_nmi|handle_percpu_\w+|"
     r"generic_handle_\w+|handle_domain_irq|gic_handle\w*|arch_timer_\w+|call_on_irq_stack|"
     r"do_interrupt_handler|_*irq_exit\w*|_*do_softirq\w*|handle_softirqs|invoke_softirq|ret_from_\w+|"
-    r"ipi_\w+|do_handle_IPI|csd_\w+|flush_smp_call\w*|generic_smp_call\w*|"
-    r"smp_call_function\w*|on_each_cpu\w*|_*native_(?:safe_halt|halt|irq_\w+)|default_idle\w*|"
+    r"ipi_\w+|do_handle_IPI|flush_smp_call\w*|generic_smp_call\w*|"
+    r"_*native_(?:safe_halt|halt|irq_\w+)|default_idle\w*|"
     r"arch_cpu_idle\w*|_*delay\w*|_*const_udelay|_*udelay|_*ndelay|cpu_relax|rep_nop|pv_native_safe_halt|"
     r"io_serial_\w+|serial\w+|_*console_\w+|_*v?printk\w*|univ8250_\w+|wait_for_\w+|"
     r"arch_local_\w+|_*local_irq_\w+|irqentry_\w+|cpuidle_\w+|acpi_(?:idle|safe_halt)\w*",
@@ -155,15 +177,17 @@ class Skipper:
 
 
 def first_outside(names: Iterable[str], skip: Skipper) -> str:
-    """The first name that `skip` doesn't cover; failing that, the first that reports nothing;
-    "" if there is none."""
+    """The first name that `skip` doesn't cover; failing that, the last before the stack's end
+    that reports nothing; "" if there is none."""
     second = ""
     for name in names:
         if not skip.covers(name):
-            return name
-        if not second and not _REPORTS.covers(name):
+            # Nothing but helpers on the way from an entry: the outermost was the entry's to call.
+            return second if second and _ENTRIES.covers(name) else name
+        if not _REPORTS.covers(name):
             second = name
     return second
 
 
-_REPORTS = Skipper(REPORTING)
+_REPORTS = Skipper(REPORTING, r"_*schedule\w*|context_switch|__switch_to\w*|(?:__)?lock_acquire")
+_ENTRIES = Skipper(ENTRIES)

@@ -69,3 +69,16 @@ def _for(type_: T) -> tuple[Refinement, ...]:
 
 # The refinements of each type that has some, the most special first.
 REFINEMENTS = {type_: rows for type_ in T if (rows := _for(type_))}
+
+
+def _of_caller(what: str, skip: Skipper) -> Refinement:
+    return _r(_WARN, "", T.WARNING, f"WARNING: {what} bug in {{function}}", skip)
+
+
+# Files whose WARNINGs say that the caller is wrong.
+CALL_CHECKS = {
+    "kernel/locking/lockdep.c": _of_caller("locking", kinds.LOCKS),
+    "mm/util.c": _of_caller("kmalloc", kinds.OWNER),
+    "mm/slab_common.c": _of_caller("kmalloc", kinds.OWNER),
+    "fs/proc/generic.c": _of_caller("proc registration", kinds.REGISTERED),
+}
