@@ -160,6 +160,7 @@ class Tracker:
 
         This is push() for the many lines of which all that matters is which report they go to.
         """
+        single = at  # up to here, a run was already looked at
         while at < stop:
             match = PLAIN_LINE.match(block, at, stop)
             if match is None:
@@ -184,7 +185,10 @@ class Tracker:
                         ):
                             self._open.pop(draft.caller, None)
                             self._conclude(draft, cut_short=False)
-                        elif draft.flows and (run := _RUN.match(block, begin, stop)) is not None:
+                        elif (
+                            at > single and draft.flows and (run := _RUN.match(block, begin, stop))
+                        ):
+                            single = run.end()
                             at = self._run(draft, run, base) or at
                         continue
                     if not body.startswith(b"NMI backtrace"):

@@ -144,3 +144,22 @@ def test_a_splat_is_known_before_the_log_ends() -> None:
     stream = io.BytesIO(log)
     next(iter_splats(stream))
     assert stream.tell() < len(log) / 2
+
+
+@pytest.mark.parametrize("spoiler", [b"\x1b[1m", b" [    1.000001] "])
+def test_a_run_that_has_to_be_read_singly_is_looked_at_once(
+    spoiler: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = 0
+    real = Tracker._run
+
+    def counted(self: Tracker, *args: Any) -> int:
+        nonlocal looked
+        looked += 1
+        return real(self, *args)
+
+    monkeypatch.setattr(Tracker, "_run", counted)
+    header = b"[    1.000000] BUG: KASAN: use-after-free in f+0x1/0x2\n"
+    frame = b"[    1.000000]  foo+0x1/0x2\n"
+    find_splats(header + frame * 1000 + frame.replace(b"oo", spoiler) + frame * 1000)
+    assert looked <= 4
