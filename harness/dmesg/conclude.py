@@ -48,7 +48,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
         return None
     text = clean_text(b"\n".join(draft.lines), _TEXT)
     stacks = read_stacks(text)
-    groups = _groups(draft)
+    groups = _groups(draft, text)
     refined = _refine(kind, draft) or _by_place(kind, groups)
     type_, title, skip = (
         (refined.type, refined.title, refined.skip)
@@ -75,7 +75,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
         line=line,
         task=groups.get("comm") or context.task,
         pid=_number(groups.get("pid"), context.pid),
-        cpu=_number(groups.get("cpu"), context.cpu, _stalled_cpu(kind, draft)),
+        cpu=_number(groups.get("cpu"), context.cpu, _stalled_cpu(kind, text)),
         taint=context.taint,
         trace=tuple(frame.name for frame in frames),
         start=draft.start,
@@ -86,7 +86,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     )
 
 
-def _groups(draft: Draft) -> dict[str, str]:
+def _groups(draft: Draft, text: str) -> dict[str, str]:
     """What the header says, and after it what the headers that joined it say."""
     groups: dict[str, str] = {}
     for match in (draft.match, *draft.extra):
@@ -94,7 +94,8 @@ def _groups(draft: Draft) -> dict[str, str]:
             if value and name not in groups:
                 groups[name] = clean_text(value, 200)
     if (pattern := draft.kind.detail) is not None:
-        details = map(_line, draft.lines[draft.header : draft.header + _DETAILS])
+        last = draft.header + _DETAILS
+        details = text.split("\n", last)[draft.header : last]
         found = next(filter(None, map(pattern.match, details)), None)
         groups = {**(found.groupdict("") if found else {}), **groups}
     return groups
@@ -201,10 +202,10 @@ def _held_at(text: str) -> str:
     return ""
 
 
-def _stalled_cpu(kind: Kind, draft: Draft) -> int | None:
+def _stalled_cpu(kind: Kind, text: str) -> int | None:
     if kind.type is SplatType.RCU_STALL:
-        for text in map(_line, draft.lines[:20]):
-            if match := _RCU_CPU.match(text):
+        for line in text.split("\n", 20)[:20]:
+            if match := _RCU_CPU.match(line):
                 return int(match.group(1))
     return None
 
