@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CPUs, tasks and workers that are stuck, for a while: each goes on after one
+ * report, given the thresholds that tools/dmesg_data.py sets.
+ */
+#include <linux/irqflags.h>
+#include <linux/preempt.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/timex.h>
+#include <linux/workqueue.h>
+#include <asm/tsc.h>
+
+#include "complain.h"
+
+/* No call, so that an interrupt finds nobody but the caller. */
+static __always_inline void spin(unsigned int seconds)
+{
+	unsigned long long end = get_cycles() + 1000ull * tsc_khz * seconds;
+
+	while (get_cycles() < end)
+		barrier();
+}
+
+static int complain_soft_lockup(void)
+{
+	preempt_disable();
+	spin(8);
+	preempt_enable();
+	return 0;
+}
+
+static int complain_hard_lockup(void)
+{
+	local_irq_disable();
+	spin(10);
+	local_irq_enable();
+	return 0;
+}
+
+static void after_grace_period(struct rcu_head *unused)
+{
+}
+
+/* With PROVE_RCU the kernel waits for five seconds longer than it was told. */
+static int complain_rcu_stall(void)
+{
+	static struct rcu_head head;
+
+	call_rcu(&head, after_grace_period);
+	preempt_disable();
+	spin(11);
+	preempt_enable();
+	rcu_barrier();
+	return 0;
+}
+
+static int complain_hung_task(void)
+{
+	schedule_timeout_uninterruptible(12 * HZ);
+	return 0;
+}
+
+static void complain_busy_work(struct work_struct *work)
+{
+	spin(8);
+}
+
+static void do_nothing(struct work_struct *work)
+{
+}
+
+static DECLARE_WORK(busy_work, complain_busy_work);
+static DECLARE_WORK(waiting_work, do_nothing);
+
+static int complain_workqueue(void)
+{
+	schedule_work_on(0, &busy_work);
+	schedule_work_on(0, &waiting_work);
+	flush_work(&waiting_work);
+	return 0;
+}
+
+const struct complaint complain_stuck[] = {
+	COMPLAINT(soft_lockup),
+	COMPLAINT(hard_lockup),
+	COMPLAINT(rcu_stall),
+	COMPLAINT(hung_task),
+	COMPLAINT(workqueue),
+	{ }
+};

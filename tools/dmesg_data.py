@@ -1,0 +1,331 @@
+"""Make real kernels complain, and keep what they say as test data for the log reader.
+
+For a base it builds the kernels of tools/complain/*.config, boots each, and runs every trigger
+of tools/complain/triggers.toml, each on a pristine L1.  The raw bytes of the console go to
+tests/data/dmesg/real/VERSION-VARIANT/NAME.log, with a header of `# ` lines that says what the log
+must contain: by what was done to the kernel, not by what any reader found.  See
+docs/dmesg-data.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from harness import lifetime
+from harness.build import kconfig
+from harness.build.cache import Cache, default_folder
+from harness.build.kernel import FailedKernel, build_kernels
+from harness.build.workshop import locked_tree
+from harness.errors import InfraError, NorefError
+from harness.machine.accel import choose_accel
+from harness.machine.arches import find_arch
+from harness.machine.l1 import L1Failed, Saved, restore, save
+from harness.machine.qemu import Spec
+from harness.model import Arch, BuiltKernel, Mode, Value
+from harness.report.progress import progress
+from harness.source.base import Base, find_base
+from harness.source.progress import Progress
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPLAIN = ROOT / "tools" / "complain"
+DATA = ROOT / "tests" / "data" / "dmesg" / "real"
+VARIANTS = ("kasan", "plain")
+
+BOOT_TIMEOUT = 300.0
+TRIGGER_TIMEOUT = 90.0
+# KASAN's shadow and quarantine, and what the out-of-memory trigger needs to fill.
+MEMORY = 1024
+# Longer logs are cut at a line: thousands of sleeping tasks teach a reader nothing new.
+LIMIT = 96 << 10
+
+_APPEND = (
+    "ignore_loglevel",
+    "panic=-1",
+    # L1 boots slowly under emulation: its workers aren't stuck before they are asked to be.
+    "workqueue.watchdog_thresh=120",
+)
+_MORE = {"kasan": (), "plain": ("page_poison=1",)}
+_MODE = Mode(name="complain", options=(), facts=(), why="no cell runs: the kernel shall complain")
+
+_FOLDERS = {
+    "lkdtm": "/sys/kernel/debug/provoke-crash/DIRECT",
+    "complain": "/sys/kernel/debug/complain/trigger",
+}
+
+
+class Trigger(Value):
+    """One entry of triggers.toml.
+
+    name: of the log.  lkdtm, complain: what to write into their file; before, after: shell around
+    that; expect: `TYPE | title` and, where they are known, ` | function | file`, in the order of
+    the log.  kasan, plain: what differs in that variant.  since, until: the kernels that can do
+    it (`until` excluded).  why: how that follows from what was done.
+    """
+
+    name: str
+    why: str
+    lkdtm: str = ""
+    complain: str = ""
+    before: str = ""
+    after: str = ""
+    expect: tuple[str, ...] = ()
+    kasan: tuple[str, ...] | None = None
+    plain: tuple[str, ...] | None = None
+    variants: tuple[str, ...] = VARIANTS
+    since: str = ""
+    until: str = ""
+
+    def expected(self, variant: str) -> tuple[str, ...]:
+        special = {"kasan": self.kasan, "plain": self.plain}[variant]
+        return self.expect if special is None else special
+
+    @property
+    def command(self) -> str:
+        """The line of shell that does it."""
+        deed = ""
+        for how, name in (("lkdtm", self.lkdtm), ("complain", self.complain)):
+            if name:
+                deed = f"echo {name} > {_FOLDERS[how]}"
+        return "; ".join(part for part in (self.before, deed, self.after) if part)
+
+
+def triggers(base: Base, variant: str) -> list[Trigger]:
+    """The triggers for a base and variant, several for a name that changed between kernels."""
+    text = (COMPLAIN / "triggers.toml").read_text()
+    table = msgspec.convert(tomllib.loads(text)["trigger"], tuple[Trigger, ...])
+    version = _number(base.version)
+    return [
+        trigger
+        for trigger in table
+        if variant in trigger.variants
+        and (not trigger.since or version >= _number(trigger.since))
+        and (not trigger.until or version < _number(trigger.until))
+    ]
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+# --- building -----------------------------------------------------------------------------------
+
+
+def build(
+    base: Base, variant: str, arch: Arch, cache: Cache, scratch: Path, progress: Progress
+) -> BuiltKernel:
+    """Build the variant's kernel and the module complain, from the cache where it is there."""
+    fragment = scratch / f"{variant}.config"
+    fragment.write_text(_known(base, variant, cache, progress))
+    guest = scratch / f"guest-{variant}"
+    _make_guest(guest)
+    for kernel in build_kernels(base, None, arch, cache, guest, progress, fragment=fragment):
+        if isinstance(kernel, FailedKernel):
+            raise kernel.error
+        return kernel
+    raise AssertionError("no kernel")
+
+
+def _known(base: Base, variant: str, cache: Cache, progress: Progress) -> str:
+    """The variant's options, without those that this base has never heard of."""
+    names = ("common", variant)
+    text = "\n".join((COMPLAIN / f"{name}.config").read_text() for name in names)
+    with locked_tree(cache, base, progress) as (folder, _):
+        known: set[str] = set()
+        for path in (folder / "source").rglob("Kconfig*"):
+            if path.is_file():
+                found = path.read_text(errors="replace")
+                known |= set(re.findall(r"^\s*(?:menu)?config (\w+)", found, re.MULTILINE))
+    asked = kconfig.options(text)
+    unknown = sorted(name for name in asked if name.removeprefix("CONFIG_") not in known)
+    if unknown:
+        progress.note(f"{base.version} doesn't have {', '.join(unknown)}")
+    return "".join(f"{name}={value}\n" for name, value in asked.items() if name not in unknown)
+
+
+def _make_guest(guest: Path) -> None:
+    """A folder like guest-images, with the module complain in place of the test module."""
+    images = ROOT / "guest-images"
+    shutil.copytree(images / "vmm", guest / "vmm")
+    (guest / "l1").mkdir()
+    shutil.copyfile(COMPLAIN / "init", guest / "l1" / "init")
+    (guest / "module").mkdir()
+    sources = [*COMPLAIN.glob("*.[ch]"), COMPLAIN / "Kbuild", *(images / "module").glob("*_uapi.h")]
+    for path in sources:
+        shutil.copyfile(path, guest / "module" / path.name)
+
+
+# --- provoking ----------------------------------------------------------------------------------
+
+
+def provoke(saved: Saved, trigger: Trigger, console: Path) -> str:
+    """Run a trigger on a pristine L1 and wait for the end; return how it ended."""
+    try:
+        with restore(saved, console) as l1:
+            reply = l1.shell(trigger.command, TRIGGER_TIMEOUT)
+    except L1Failed as failure:
+        return failure.note
+    return f"status {reply.status}"
+
+
+def offered(saved: Saved, console: Path) -> set[str]:
+    """What LKDTM and the module have triggers for."""
+    with restore(saved, console) as l1:
+        reply = l1.shell(f"cat {' '.join(_FOLDERS.values())}", TRIGGER_TIMEOUT)
+    return set(reply.output.decode(errors="replace").split())
+
+
+def keep(
+    base: Base, variant: str, kernel: BuiltKernel, trigger: Trigger, log: bytes, folder: Path
+) -> None:
+    """Write a log with its header."""
+    expect = trigger.expected(variant)
+    header = [
+        f"kernel: {base.version} ({kernel.release}) {kernel.arch}",
+        f"variant: {variant} (tools/complain/{variant}.config)",
+        f"trigger: {trigger.command or 'the boot itself'}",
+        f"why: {trigger.why}",
+        *(f"expect: {line}" for line in expect),
+        *([] if expect else ["expect nothing"]),
+    ]
+    if len(log) > LIMIT:
+        cut = log.rfind(b"\n", 0, LIMIT) + 1
+        header.append(f"cut: after {cut} of {len(log)} bytes")
+        log = log[:cut]
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"# {line}\n" for line in header).encode()
+    (folder / f"{trigger.name}.log").write_bytes(text + log)
+
+
+def foreign(log: bytes, cache: Cache) -> bytes:
+    """A path of this machine in a log, which has no place in test data."""
+    for path in (cache.folder, ROOT, Path.home()):
+        if path != Path("/root") and str(path).encode() in log:
+            return str(path).encode()
+    return b""
+
+
+class Options(Value):
+    """What the command line says."""
+
+    version: str
+    kernel_src: str | None
+    variants: tuple[str, ...]
+    only: tuple[str, ...]
+    into: Path
+    build_only: bool
+    workers: int
+
+
+def make(options: Options, cache: Cache, scratch: Path, progress: Progress) -> int:
+    """Build, boot, provoke and keep; return how many triggers went wrong."""
+    arch = find_arch("x86_64")
+    accel = choose_accel(arch)
+    base = find_base(options.kernel_src, options.version, cache.folder / "tarballs")
+    wrong = 0
+    for variant in options.variants:
+        begun = time.monotonic()
+        kernel = build(base, variant, arch, cache, scratch, progress)
+        progress.note(f"{base.version}-{variant} built in {time.monotonic() - begun:.0f} s")
+        if options.build_only:
+            continue
+        spec = Spec(
+            arch=arch,
+            accel=accel,
+            kernel=kernel.image,
+            initramfs=kernel.initramfs,
+            append=(*_APPEND, *_MORE[variant]),
+            memory=MEMORY,
+        )
+        folder = options.into / f"{'.'.join(map(str, _number(base.version)))}-{variant}"
+        consoles = scratch / f"consoles-{variant}"
+        consoles.mkdir()
+        begun = time.monotonic()
+        try:
+            saved = save(spec, _MODE, consoles, consoles / "boot", BOOT_TIMEOUT)
+        except L1Failed as failure:
+            last = (consoles / "boot").read_bytes()[-4000:].decode(errors="replace")
+            raise InfraError("booting L1", f"{failure}\n{last}") from failure
+        progress.note(f"{base.version}-{variant} booted in {time.monotonic() - begun:.1f} s")
+        for done in _all(options, base, variant, saved, consoles, progress):
+            trigger, ended = done
+            log = (consoles / trigger.name).read_bytes()
+            if path := foreign(log, cache):
+                progress.note(f"{trigger.name}: not kept, has {path.decode()} in it")
+                wrong += 1
+                continue
+            keep(base, variant, kernel, trigger, log, folder)
+            progress.note(f"{trigger.name}: {ended}, {len(log)} bytes")
+    return wrong
+
+
+def _all(
+    options: Options,
+    base: Base,
+    variant: str,
+    saved: Saved,
+    consoles: Path,
+    progress: Progress,
+) -> Iterator[tuple[Trigger, str]]:
+    """Run all triggers of a variant, some at a time; give each with how it ended."""
+    there = offered(saved, consoles / "offered")
+    wanted = [t for t in triggers(base, variant) if not options.only or t.name in options.only]
+    able = []
+    for trigger in wanted:
+        name = trigger.lkdtm or trigger.complain
+        if name and name not in there:
+            progress.note(f"{trigger.name}: {base.version} has no trigger {name}")
+        elif trigger.name == "boot":
+            yield trigger, "booted"
+        else:
+            able.append(trigger)
+    progress.step(f"provoking {len(able)} complaints", len(able))
+    # Each restores in a thread of its own, which lives as long as its QEMU.
+    with ThreadPoolExecutor(options.workers) as pool:
+        for trigger, ended in zip(
+            able, pool.map(lambda t: provoke(saved, t, consoles / t.name), able), strict=True
+        ):
+            progress.advance(1)
+            yield trigger, ended
+
+
+def main() -> int:
+    """Read the command line and do it."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--base", default="6.12", help="version of Debian's kernel source")
+    parser.add_argument("--kernel-src", help="another kernel: a tree, a checkout or a tarball")
+    parser.add_argument("--variant", action="append", choices=VARIANTS)
+    parser.add_argument("--only", action="append", default=[], help="only this trigger")
+    parser.add_argument("--into", type=Path, default=DATA)
+    parser.add_argument("--build-only", action="store_true")
+    parser.add_argument("-j", type=int, default=2, help="L1s at a time")
+    given = parser.parse_args()
+    options = Options(
+        version=given.base,
+        kernel_src=given.kernel_src,
+        variants=tuple(given.variant or VARIANTS),
+        only=tuple(given.only),
+        into=given.into,
+        build_only=given.build_only,
+        workers=given.j,
+    )
+    cache = Cache(default_folder())
+    with progress(Console(width=100)) as bar, lifetime.scratch(cache.tmp) as scratch:
+        return min(make(options, cache, scratch, bar), 1)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except NorefError as error:
+        sys.exit(f"dmesg_data: {error}")
