@@ -13,8 +13,11 @@ from typing import BinaryIO
 import click
 import msgspec
 
+from harness.build.vmlinux import Vmlinux
 from harness.dmesg import Splat, SplatType, clean_text, iter_splats
 from harness.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USER
+from harness.source.lines import line_owners
+from harness.source.series import read_series
 
 _STDIN = "-"
 
@@ -42,15 +45,61 @@ def finding(splat: Splat) -> Finding:
     return Finding(**{name: getattr(splat, name) for name in Finding.__struct_fields__})
 
 
+class FrameLine(msgspec.Struct, frozen=True):
+    """A source line on the stack, with --vmlinux; patch: the one of --series that added it."""
+
+    function: str
+    source: str
+    line: int | None
+    inline: bool
+    patch: int | None
+
+
+class Resolved(Finding, frozen=True):
+    """A splat as `--json --vmlinux` shows it."""
+
+    frames: tuple[FrameLine, ...]
+
+
+class Sources:
+    """What is known of the kernel that wrote the log: its vmlinux, and the series on it."""
+
+    def __init__(self, vmlinux: Path | None, series: str | None) -> None:
+        self._vmlinux = Vmlinux(vmlinux) if vmlinux else None
+        self._owners = line_owners(read_series(series).patches) if series else {}
+
+    def frames(self, splat: Splat) -> tuple[FrameLine, ...] | None:
+        """The stack of a splat in source lines, innermost first; None without a vmlinux."""
+        if self._vmlinux is None:
+            return None
+        return tuple(
+            FrameLine(
+                function=place.function,
+                source=place.source,
+                line=place.line,
+                inline=place.inline,
+                patch=self._owners.get(place.source, {}).get(place.line or 0),
+            )
+            for place in self._vmlinux.places(splat.text)
+        )
+
+
 class _Json:
     """An object for each file, on a line of its own, written bit by bit."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
 
     def begin(self, name: str) -> None:
         self._write(b'{"file":' + msgspec.json.encode(name) + b',"splats":[')
         self._between = b""
 
     def splat(self, splat: Splat) -> None:
-        self._write(self._between + msgspec.json.encode(finding(splat)))
+        shown = finding(splat)
+        frames = self._sources.frames(splat)
+        if frames is not None:
+            shown = Resolved(**msgspec.structs.asdict(shown), frames=frames)
+        self._write(self._between + msgspec.json.encode(shown))
         self._between = b","
 
     def end(self, count: int) -> None:
@@ -63,6 +112,9 @@ class _Json:
 
 class _Plain:
     """For people: a title, and below it what else is known."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
 
     def begin(self, name: str) -> None:
         self._name = name
@@ -80,6 +132,11 @@ class _Plain:
         ]
         click.secho(_printable(splat.title), bold=True)
         click.echo("  " + _printable(", ".join(filter(None, facts))))
+        for frame in self._sources.frames(splat) or ():
+            inline = " [inline]" if frame.inline else ""
+            patch = f"  ← patch {frame.patch}" if frame.patch is not None else ""
+            place = f"{frame.source}:{frame.line or '?'}"
+            click.echo("    " + _printable(f"{frame.function} {place}{inline}{patch}"))
 
     def end(self, count: int) -> None:
         found = f"{count or 'no'} splat{'s' if count != 1 else ''}"
@@ -119,15 +176,24 @@ def _read(file: str, out: _Json | _Plain) -> int:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each FILE.")
+@click.option(
+    "--vmlinux",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The kernel that wrote the logs, with debug information: frames become source lines.",
+)
+@click.option("--series", help="With --vmlinux: the series on it, to name the patch of a line.")
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(allow_dash=True))
-def dmesg(files: tuple[str, ...], as_json: bool) -> int:
+def dmesg(files: tuple[str, ...], as_json: bool, vmlinux: Path | None, series: str | None) -> int:
     """Find every kernel complaint in each FILE, or in standard input: WARNING, BUG, oops,
     lockdep, KASAN, stall, panic and so on.
 
     Exit status: 1 where there is a splat, 0 where there is none, 2 where a FILE can't be read.
     """
     status = EXIT_OK
-    out = _Json() if as_json else _Plain()
+    if series and not vmlinux:
+        raise click.UsageError("--series says which patch a source line is from: add --vmlinux")
+    sources = Sources(vmlinux, series)
+    out = _Json(sources) if as_json else _Plain(sources)
     try:
         for file in files or (_STDIN,):
             try:

@@ -168,6 +168,8 @@ class _Line:
             shutil.copyfile(shop.objects / image, into / image.name)
             shutil.copyfile(shop.objects / ".config", into / "config")
             shutil.copyfile(shop.objects / "Module.symvers", into / "Module.symvers")
+            if "CONFIG_DEBUG_INFO=y\n" in (into / "config").read_text():
+                shutil.copyfile(shop.objects / "vmlinux", into / "vmlinux")
             shutil.copyfile(log, into / "build.log")
             record = BuildRecord(
                 key=key,

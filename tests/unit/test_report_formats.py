@@ -116,8 +116,8 @@ def test_ktap_has_a_subtest_for_each_kernel_and_mode() -> None:
     ]
     assert sum(line.startswith("ok ") for line in lines) == 15
     assert (
-        "  ok 1 tail/fault/guest_write # XFAIL expected: access of uncounted memory is LOST, as KVM takes no page whose count is 0"
-        in lines
+        "  ok 1 tail/fault/guest_write # XFAIL expected: access of uncounted memory is LOST,"
+        " as KVM takes no page whose count is 0" in lines
     )
 
 
