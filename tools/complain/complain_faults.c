@@ -34,7 +34,7 @@ static int complain_warn(void)
 
 static int complain_warn_once(void)
 {
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < READ_ONCE(forty); i++)
 		WARN_ON_ONCE(!READ_ONCE(zero));
 	return 0;
 }

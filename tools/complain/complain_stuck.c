@@ -63,7 +63,9 @@ static int complain_hung_task(void)
 
 static void complain_busy_work(struct work_struct *work)
 {
+	preempt_disable();
 	spin(8);
+	preempt_enable();
 }
 
 static void do_nothing(struct work_struct *work)
