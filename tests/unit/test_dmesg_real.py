@@ -20,7 +20,6 @@ KNOWN_GAPS: dict[str, str] = {
     "6.12-kasan/leak": "kmemleak's summary line belongs to the leaks just shown in full",
     "6.12-kasan/lkdtm_exec_kmalloc": UNRELIABLE,
     "6.12-kasan/lkdtm_exec_userspace": UNRELIABLE,
-    "6.12-kasan/timer_again": "init_timer_key() is timer_setup(), which reports for its caller",
 }
 
 
