@@ -126,7 +126,7 @@ def build(
 ) -> BuiltKernel:
     """Build the variant's kernel and the module complain, from the cache where it is there."""
     fragment = scratch / f"{variant}.config"
-    fragment.write_text(_known(base, variant, cache, progress))
+    fragment.write_text(_known(base, variant, arch, cache, progress))
     guest = scratch / f"guest-{variant}"
     _make_guest(guest)
     for kernel in build_kernels(base, None, arch, cache, guest, progress, fragment=fragment):
@@ -136,7 +136,11 @@ def build(
     raise AssertionError("no kernel")
 
 
-def _known(base: Base, variant: str, cache: Cache, progress: Progress) -> str:
+# By 7.3.
+_RENAMED = {"CONFIG_PROC_SYSCTL": "CONFIG_SYSCTL"}
+
+
+def _known(base: Base, variant: str, arch: Arch, cache: Cache, progress: Progress) -> str:
     """The variant's options, without those that this base has never heard of."""
     names = ("common", variant)
     text = "\n".join((COMPLAIN / f"{name}.config").read_text() for name in names)
@@ -153,9 +157,18 @@ def _known(base: Base, variant: str, cache: Cache, progress: Progress) -> str:
     known = set((cache.entry("options", base.key, make) / "names").read_text().split())
     asked = kconfig.options(text)
     unknown = sorted(name for name in asked if name.removeprefix("CONFIG_") not in known)
+    asked = {name: value for name, value in asked.items() if name not in unknown}
+    # The harness's own fragments, which the last word of ours can change.
+    for part in kconfig.fragments(arch):
+        for name in kconfig.options(part.text):
+            if name.removeprefix("CONFIG_") not in known:
+                unknown.append(name)
+                asked[name] = "n"
+                if name in _RENAMED:
+                    asked[_RENAMED[name]] = "y"
     if unknown:
         progress.note(f"{base.version} doesn't have {', '.join(unknown)}")
-    return "".join(f"{name}={value}\n" for name, value in asked.items() if name not in unknown)
+    return "".join(f"{name}={value}\n" for name, value in asked.items())
 
 
 def _make_guest(guest: Path) -> None:

@@ -64,7 +64,7 @@ static int complain_hung_task(void)
 static void complain_busy_work(struct work_struct *work)
 {
 	preempt_disable();
-	spin(8);
+	spin(5);
 	preempt_enable();
 }
 
