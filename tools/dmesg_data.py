@@ -225,6 +225,13 @@ def keep(
     (folder / f"{trigger.name}.log").write_bytes(text + log)
 
 
+def anonymous(log: bytes, cache: Cache) -> bytes:
+    """The log without this machine's paths: UBSAN prints where the compiler found a file."""
+    folder = re.escape(str(cache.folder).encode())
+    log = re.sub(folder + rb"/tree/\w+/source/", b"/build/linux/", log)
+    return re.sub(folder + rb"/tmp/[^\s:]*/module/", b"/build/complain/", log)
+
+
 def foreign(log: bytes, cache: Cache) -> bytes:
     """A path of this machine in a log, which has no place in test data."""
     for path in (cache.folder, ROOT, Path.home()):
@@ -279,7 +286,7 @@ def make(options: Options, cache: Cache, scratch: Path, progress: Progress) -> i
         progress.note(f"{base.version}-{variant} booted in {time.monotonic() - begun:.1f} s")
         for done in _all(options, base, variant, saved, consoles, progress):
             trigger, ended = done
-            log = (consoles / trigger.name).read_bytes()
+            log = anonymous((consoles / trigger.name).read_bytes(), cache)
             if path := foreign(log, cache):
                 progress.note(f"{trigger.name}: not kept, has {path.decode()} in it")
                 wrong += 1
