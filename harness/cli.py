@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -24,6 +25,8 @@ from harness.report.terminal import show
 from harness.run.group import Limits
 
 _PROJECT = Path(__file__).resolve().parents[1]
+_GUEST_IMAGES = _PROJECT / "guest-images"
+_VERSION, _SERIES, _ARCH = "6.12", "noref", "x86_64"
 
 # 100 columns where there is no terminal to ask: the width that the table is made for.
 _WIDTH = None if sys.stdout.isatty() else 100
@@ -32,7 +35,7 @@ _WIDTH = None if sys.stdout.isatty() else 100
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that name kernels, which all commands share."""
     options = [
-        click.option("--base", "version", default="6.12", help="Kernel version of the base."),
+        click.option("--base", "version", default=_VERSION, help="Kernel version of the base."),
         click.option(
             "--kernel-src",
             envvar="KERNEL_SRC",
@@ -41,11 +44,11 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--series",
             envvar="SERIES",
-            default="noref",
+            default=_SERIES,
             help="A bundled series by name, a quilt folder, an mbox, or a git range PATH:A..B; "
             "`none` tests the base alone.",
         ),
-        click.option("--arch", envvar="ARCH", default="x86_64", type=click.Choice([*ARCHES])),
+        click.option("--arch", envvar="ARCH", default=_ARCH, type=click.Choice([*ARCHES])),
         click.option(
             "--config", type=click.Path(exists=True, path_type=Path), help="More Kconfig options."
         ),
@@ -58,12 +61,15 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--guest-images",
             type=click.Path(exists=True, file_okay=False, path_type=Path),
-            default=_PROJECT / "guest-images",
+            default=_GUEST_IMAGES,
             help="Scenarios, test module and VMM.",
         ),
         click.option("-j", "workers", type=click.IntRange(1), help="L1s at a time."),
         click.option(
-            "--boot-timeout", type=float, default=120.0, help="Seconds that a boot may take."
+            "--boot-timeout",
+            type=click.FloatRange(1),
+            default=120.0,
+            help="Seconds that a boot may take.",
         ),
         click.option(
             "--timeout",
@@ -108,7 +114,37 @@ def _order(
         workers=workers or os.cpu_count() or 1,
         limits=Limits(boot=boot_timeout, cell=timeout),
         results=results,
+        options=_options(version, kernel_src, series, arch, config, guest_images),
     )
+
+
+def _options(
+    version: str,
+    kernel_src: str | None,
+    series: str,
+    arch: str,
+    config: Path | None,
+    guest_images: Path,
+) -> str:
+    """Write down what chooses kernels and scenarios, where it isn't the default."""
+    words: list[str] = []
+    if version != _VERSION:
+        words += ["--base", version]
+    if kernel_src:
+        words += ["--kernel-src", _absolute(kernel_src)]
+    if series != _SERIES:
+        words += ["--series", _absolute(series)]
+    if arch != _ARCH:
+        words += ["--arch", arch]
+    if config:
+        words += ["--config", _absolute(str(config))]
+    if guest_images != _GUEST_IMAGES:
+        words += ["--guest-images", _absolute(str(guest_images))]
+    return shlex.join(words)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).resolve()) if Path(path).exists() else path
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

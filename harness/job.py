@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
+
 from harness import lifetime
 from harness.build.cache import Cache
 from harness.build.kernel import FailedKernel, build_kernels
@@ -44,6 +46,7 @@ class Order(Value):
     workers: int
     limits: Limits
     results: Path
+    options: str = ""
 
 
 class _Sources(Value):
@@ -80,12 +83,18 @@ def test(
 
 
 def rerun(order: Order, text: str, repeat: int, progress: Progress) -> tuple[RunResult, Path]:
-    """Run one cell, as often as asked, each time on a pristine L1."""
+    """Run one cell, as often as asked, each time on a pristine L1.
+
+    Without known facts the base is what a series is judged by, so the cell runs there too.
+    """
     started = time.monotonic()
     cell = parse_cell(text, read_catalogue(order.guest), order.arch)
     sources, accel, built = _prepare(order, progress, cell.kernel)
-    ready = [k for k in built if isinstance(k, BuiltKernel) and k.label == cell.kernel]
-    outcomes, folder = _run(order, accel, ready, [cell] * repeat, progress)
+    cells = [cell] * repeat
+    if sources.expected is None and cell.kernel != sources.labels[0]:
+        cells.insert(0, msgspec.structs.replace(cell, kernel=sources.labels[0]))
+    ready = [kernel for kernel in built if isinstance(kernel, BuiltKernel)]
+    outcomes, folder = _run(order, accel, ready, cells, progress)
     return _conclude(order, sources, accel, built, outcomes, folder, started), folder
 
 
@@ -114,6 +123,7 @@ def _prepare(
     order: Order, progress: Progress, upto: str | None
 ) -> tuple[_Sources, Accel, list[BuiltKernel | FailedKernel]]:
     _check_tools(order)
+    _check_results(order.results)
     cache = Cache(order.cache)
     base = find_base(order.kernel_src, order.version, cache.folder / "tarballs")
     sources = _read_sources(order, base)
@@ -143,10 +153,26 @@ def _read_sources(order: Order, base: Base) -> _Sources:
         return _Sources(base=base, series=None, expected=None)
     bundled = order.bundled / order.version / order.series
     folder = bundled if bundled.is_dir() else Path(order.series)
-    series = read_series(str(folder) if folder.exists() else order.series)
+    try:
+        series = read_series(str(folder) if folder.exists() else order.series)
+    except OSError as error:
+        raise UserError(
+            f"reading the series {order.series}", str(error), "make it readable"
+        ) from error
     facts = folder / "expected.toml"
     expected = read_expected(facts) if facts.is_file() else None
     return _Sources(base=base, series=series, expected=expected)
+
+
+def _check_results(results: Path) -> None:
+    """Fail before minutes of building, not after."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        writable = os.access(results, os.W_OK)
+    except OSError as error:
+        raise UserError(f"making {results}", str(error), "use --results") from error
+    if not writable:
+        raise UserError(f"using {results}", "it can't be written", "use --results")
 
 
 def _check_tools(order: Order) -> None:
@@ -184,7 +210,7 @@ def _run(
             groups,
             order.arch,
             accel,
-            Places(results=folder, scratch=scratch),
+            Places(results=folder, scratch=scratch, options=order.options),
             order.limits,
             workers_for(order.workers),
             lambda _: progress.advance(1),
@@ -219,6 +245,7 @@ def _conclude(
         accel=accel.why,
         kernels=tuple(_state(k, label, sources, built) for k, label in enumerate(sources.labels)),
         modes=tuple(mode.name for mode in order.arch.modes),
+        options=order.options,
     )
     scenarios = (*read_catalogue(order.guest), BOOT)
     seconds = round(time.monotonic() - started, 1)
@@ -251,7 +278,9 @@ def _state(
 
 def workers_for(wanted: int) -> int:
     """Return how many L1s run side by side: as many as asked, if memory has room for them."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+    meminfo = Path("/proc/meminfo").read_text()
+    available = next(line for line in meminfo.splitlines() if line.startswith("MemAvailable:"))
+    free = int(available.split()[1]) >> 10
     return max(1, min(wanted, free // _L1_MEMORY))
 
 

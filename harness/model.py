@@ -67,6 +67,7 @@ class Mode(Value):
 class Arch(Value):
     """All that differs between architectures outside the guest images.
 
+    options: for L1's kernel command line, whatever the mode.
     machine, cpu: QEMU's -M and -cpu under emulation; nested: host CPU flag and vendor module of
     each kind of hardware virtualization that gives L1 a KVM of its own.
     """
@@ -79,6 +80,7 @@ class Arch(Value):
     machine: str
     cpu: str
     console: str
+    options: tuple[str, ...]
     modes: tuple[Mode, ...]
     nested: tuple[tuple[str, str], ...]
 
@@ -121,8 +123,8 @@ class Property(enum.Enum):
 class Scenario(Value):
     """One entry of the scenario list: what L2 and its VMM do, and which property it checks.
 
-    backings × mappings is all that makes sense; main is what the main job runs of it, as
-    `BACKING/MAPPING`.  Empty modes or arches mean all.
+    backings × mappings and also is all that makes sense; main is what the main job runs of it.
+    also and main are pairs `BACKING/MAPPING`.  Empty modes or arches mean all.
     """
 
     name: str
@@ -131,9 +133,15 @@ class Scenario(Value):
     mappings: tuple[str, ...]
     main: tuple[str, ...]
     why: str
+    also: tuple[str, ...] = ()
     link: str = ""
     modes: tuple[str, ...] = ()
     arches: tuple[str, ...] = ()
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """Every `BACKING/MAPPING` that makes sense for it."""
+        return (*(f"{b}/{m}" for b in self.backings for m in self.mappings), *self.also)
 
     @property
     def control(self) -> bool:

@@ -80,9 +80,23 @@ static int map_fault(struct noref_region *region, struct vm_area_struct *vma)
 	return 0;
 }
 
+/* With a reference and a mapcount for the mapping; refuses pages without a count. */
+static int map_insert(struct noref_region *region, struct vm_area_struct *vma)
+{
+	for (unsigned int i = 0; i < vma_pages(vma); i++) {
+		int r = vm_insert_page(vma, vma->vm_start + i * PAGE_SIZE,
+				       region->front.pages[i]);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 static const struct noref_mapping mappings[] = {
 	{ "remap", map_remap },
 	{ "fault", map_fault },
+	{ "insert", map_insert },
 };
 
 static const struct noref_mapping *find_mapping(const char *name)

@@ -59,7 +59,7 @@ void region_unmap(struct region *region)
 
 bool region_refaults(const struct region *region)
 {
-	return strcmp(region->mapping, "remap") != 0;
+	return !strcmp(region->mapping, "fault");
 }
 
 static void print_flags(uint32_t flags)

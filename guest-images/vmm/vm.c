@@ -65,6 +65,18 @@ void vm_delete_region(struct vm *vm)
 	set_slot(vm, REGION_SLOT, REGION_GPA, 0, NULL);
 }
 
+/*
+ * KVM finishes an MMIO access when it is entered again, and would do so over the
+ * registers of the next call.  With immediate_exit it does that and no more.
+ */
+static void finish_mmio(struct vm *vm)
+{
+	vm->run->immediate_exit = 1;
+	if (!ioctl(vm->vcpu_fd, KVM_RUN, 0) || errno != EINTR)
+		bail_out("finishing an MMIO access");
+	vm->run->immediate_exit = 0;
+}
+
 bool vm_call(struct vm *vm, enum guest_op op, uint64_t gpa, uint64_t value)
 {
 	vm->error = 0;
@@ -78,6 +90,8 @@ bool vm_call(struct vm *vm, enum guest_op op, uint64_t gpa, uint64_t value)
 	if (!vm->error && arch_get_result(vm))
 		return true;
 
+	if (!vm->error && vm->exit == KVM_EXIT_MMIO)
+		finish_mmio(vm);
 	ktap_detail("op=%d gpa=%#lx errno=%d exit=%u", op, (long)gpa, vm->error,
 		    vm->exit);
 	return false;

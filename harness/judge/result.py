@@ -23,7 +23,7 @@ class KernelState(Value):
 
 
 class Setting(Value):
-    """What was run, and on what."""
+    """What was run, and on what.  options: those of the command line that chose it."""
 
     series: str
     origin: str
@@ -32,6 +32,7 @@ class Setting(Value):
     accel: str
     kernels: tuple[KernelState, ...]
     modes: tuple[str, ...]
+    options: str = ""
 
 
 class RunResult(Value):

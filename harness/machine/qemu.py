@@ -20,6 +20,7 @@ import msgspec
 from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
 from harness import lifetime
+from harness.build.tools import program
 from harness.errors import InfraError
 from harness.machine.accel import Accel
 from harness.model import Arch, Value
@@ -50,6 +51,8 @@ class Spec(Value):
         cpu = "host" if self.accel.name == "kvm" else self.arch.cpu
         accel = "tcg,thread=multi" if self.accel.name == "tcg" else self.accel.name
         machine = self.arch.machine
+        # Found as `noref doctor` finds it, also where PATH is too short.
+        qemu = str(program(self.arch.qemu) or self.arch.qemu)
         memory = ["-m", str(self.memory)]
         if ram is not None:
             machine += ",memory-backend=ram"
@@ -57,7 +60,7 @@ class Spec(Value):
             backend = f"memory-backend-file,id=ram,mem-path={path},size={self.memory}M"
             memory += ["-object", f"{backend},share={'on' if shared else 'off'}"]
         return [
-            *[self.arch.qemu, "-nodefaults", "-no-user-config", "-display", "none"],
+            *[qemu, "-nodefaults", "-no-user-config", "-display", "none"],
             *["-M", machine, "-accel", accel, "-cpu", cpu, "-smp", str(self.cpus), *memory],
             *["-kernel", str(self.kernel), "-initrd", str(self.initramfs)],
             *["-append", " ".join((f"console={self.arch.console}", *self.append))],

@@ -24,7 +24,7 @@ def write_junit(result: RunResult, path: Path) -> None:
     for kernel in result.unbuilt:
         report.add_testsuite(_unbuilt(kernel))
     for suite in make_suites(result):
-        report.add_testsuite(_suite(suite))
+        report.add_testsuite(_suite(suite, result.setting.options))
     if not result.verdicts:
         report.add_testsuite(_nothing())
     report.update_statistics()  # type: ignore[no-untyped-call]
@@ -33,18 +33,18 @@ def write_junit(result: RunResult, path: Path) -> None:
     write_file(path, buffer.getvalue())
 
 
-def _suite(suite: Suite) -> TestSuite:
+def _suite(suite: Suite, options: str) -> TestSuite:
     made = TestSuite(suite.name)
     made.add_property("kernel", line(suite.kernel))
     made.add_property("mode", line(suite.mode))
     for case in suite.cases:
-        made.add_testcase(_case(case, suite.name))
+        made.add_testcase(_case(case, suite.name, options))
     return made
 
 
-def _case(case: Case, suite: str) -> TestCase:
+def _case(case: Case, suite: str, options: str) -> TestCase:
     made = TestCase(case.name, classname=suite, time=case.outcome.seconds)
-    where = [command(case.verdict.cell), line(case.outcome.folder, 1000)]
+    where = [command(case.verdict.cell, options), line(case.outcome.folder, 1000)]
     if case.verdict.grade is Grade.error:
         made.result = [_filled(Error(line(case.verdict.reason), "infrastructure"), where)]
     elif case.surprises:

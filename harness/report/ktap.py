@@ -25,7 +25,7 @@ def ktap(result: RunResult) -> str:
     suites = make_suites(result)
     lines = ["KTAP version 1", f"1..{len(suites) + len(result.unbuilt)}"]
     for number, suite in enumerate(suites, 1):
-        lines += [f"  {text}" for text in _subtest(suite)]
+        lines += [f"  {text}" for text in _subtest(suite, result.setting.options)]
         lines.append(f"{_ok(all(map(_good, suite.cases)))} {number} {_escape(suite.name)}")
     for number, kernel in enumerate(result.unbuilt, len(suites) + 1):
         lines.append(f"# {line(kernel.failure)}")
@@ -33,12 +33,12 @@ def ktap(result: RunResult) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _subtest(suite: Suite) -> list[str]:
+def _subtest(suite: Suite, options: str) -> list[str]:
     lines = ["KTAP version 1", f"# Subtest: {_escape(suite.name)}", f"1..{len(suite.cases)}"]
     for number, case in enumerate(suite.cases, 1):
         if not _good(case):
             lines += [f"# {text}" for text in surprised(case)]
-            lines.append(f"# {command(case.verdict.cell)}")
+            lines.append(f"# {command(case.verdict.cell, options)}")
         lines.append(f"{_ok(_good(case))} {number} {_escape(case.name)}{_directive(case)}")
     return lines
 

@@ -21,7 +21,7 @@ _SHORT = {
 _STYLES = {Standing.holds: "green", Standing.lost: "bold red", Standing.unseen: "dim"}
 _SIGN_STYLES = {"*": "cyan", "!": "bold yellow"}
 _SIGN_WORDS = {
-    "*": "not as in the kernel before",
+    "*": "changed by this kernel",
     "!": "not as expected",
     "–": "not observed",
 }
@@ -53,7 +53,10 @@ def table_lines(view: TableView, width: int) -> list[Text]:
             lines.append(text)
         lines += _without_rows(group, width)
     legend = ", ".join(f"{sign} {_SIGN_WORDS[sign]}" for sign in _SIGN_WORDS if sign in view.signs)
-    return [*lines, Text(f"  {legend}", style="dim")] if legend else lines
+    if not rows:
+        return lines
+    legend = ", ".join(filter(None, (legend, "blank no witness")))
+    return [*lines, Text(f"  {legend}", style="dim")]
 
 
 def heading(kernel: KernelState, width: int) -> Text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 from harness.judge.result import RunResult
@@ -28,15 +27,13 @@ def verdict_line(result: RunResult) -> str:
 
 
 def grades_line(result: RunResult, suites: Iterable[Suite]) -> str:
-    """Count the cells that are as they should be, and all cells by grade."""
+    """Count the cells that are as they should be, and those that aren't."""
     cases = [case for suite in suites for case in suite.cases]
-    grades = Counter(case.verdict.grade for case in cases)
-    quiet = sum(1 for c in cases if not c.surprises and c.verdict.grade is not Grade.error)
-    number = "all" if quiet == len(cases) else str(quiet)
-    parts = [f"{grades[Grade.passed]} pass", f"{grades[Grade.failed]} lack a property"]
-    parts += [f"{grades[grade]} {grade.value}" for grade in (Grade.skipped, Grade.error)]
+    errors = sum(1 for case in cases if case.verdict.grade is Grade.error)
+    red = sum(1 for case in cases if case.surprises and case.verdict.grade is not Grade.error)
+    number = "all" if not errors and not red else str(len(cases) - errors - red)
     word = "as expected" if result.known else "without a finding"
-    return f"{count(len(cases), 'cell')}, {number} {word}: {', '.join(parts)}"
+    return f"{count(len(cases), 'cell')}: {number} {word}, {red} not, {count(errors, 'error')}"
 
 
 def setting_line(result: RunResult) -> str:

@@ -10,7 +10,7 @@ from harness.report.summary import memories, witnessed
 
 
 class FieldView(Value):
-    """One field.  changed: not as in the kernel before; surprise: not as expected."""
+    """One field.  changed: changed by this kernel; surprise: not as expected."""
 
     entry: Entry
     changed: bool

@@ -94,7 +94,7 @@ def _surprise(page: _Page, surprise: Surprise) -> None:
 
 def _again(page: _Page, cell: Cell, result: RunResult, folder: Path) -> None:
     """Print the command that runs the cell again, and where its evidence is."""
-    page.raw(f"  {command(cell)}")
+    page.raw(f"  {command(cell, result.setting.options)}")
     for outcome in result.outcomes:
         if outcome.cell == cell and outcome.folder:
             page.raw(f"  {line(str(folder / outcome.folder), 1000)}/")

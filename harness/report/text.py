@@ -36,12 +36,15 @@ def _clean(text: str, limit: int) -> str:
     )
 
 
-def command(cell: Cell) -> str:
-    """Return the command line that runs that cell again."""
+def command(cell: Cell, options: str = "") -> str:
+    """Return the command line that runs that cell again; options: those that chose its kernel."""
+    more = f" {line(options, 1000)}" if options else ""
     if cell.scenario == BOOT.name:
         # What the boot itself said is no cell that could run by itself.
-        return f"noref shell --kernel {shlex.quote(line(cell.kernel))} --mode {line(cell.mode)}"
-    return f"noref run {shlex.quote(line(str(cell)))}"
+        return (
+            f"noref shell --kernel {shlex.quote(line(cell.kernel))} --mode {line(cell.mode)}{more}"
+        )
+    return f"noref run {shlex.quote(line(str(cell)))}{more}"
 
 
 def standing(what: Standing) -> str:

@@ -29,19 +29,15 @@ def read_catalogue(guest: Path) -> tuple[Scenario, ...]:
         raise UserError("reading the scenario list", str(error), f"correct {path}") from error
     names = [scenario.name for scenario in scenarios]
     for scenario in scenarios:
-        wrong = [pair for pair in scenario.main if pair not in _pairs(scenario)]
+        wrong = [pair for pair in scenario.main if pair not in scenario.pairs]
         if wrong:
-            came = f"main has {', '.join(wrong)}, which backings × mappings has not"
+            came = f"main has {', '.join(wrong)}, which neither backings × mappings nor also has"
         elif names.count(scenario.name) > 1:
             came = "there is another one of that name"
         else:
             continue
         raise UserError("reading the scenario list", f"{scenario.name}: {came}", f"correct {path}")
     return scenarios
-
-
-def _pairs(scenario: Scenario) -> list[str]:
-    return [f"{b}/{m}" for b in scenario.backings for m in scenario.mappings]
 
 
 def plan_cells(
@@ -68,9 +64,8 @@ def plan_cells(
 
 
 def _memory(scenario: Scenario, full: bool) -> list[tuple[str, str]]:
-    if full:
-        return [(b, m) for b in scenario.backings for m in scenario.mappings]
-    return [(b, m) for b, _, m in (pair.partition("/") for pair in scenario.main)]
+    pairs = scenario.pairs if full else scenario.main
+    return [(b, m) for b, _, m in (pair.partition("/") for pair in pairs)]
 
 
 def parse_cell(text: str, scenarios: Iterable[Scenario], arch: Arch) -> Cell:
@@ -87,8 +82,9 @@ def parse_cell(text: str, scenarios: Iterable[Scenario], arch: Arch) -> Cell:
     _check_word("scenario", name, by_name)
     scenario = by_name[name]
     _check_word("mode", mode, [m.name for m in arch.modes])
-    _check_word(f"backing of {name}", backing, scenario.backings)
-    _check_word(f"mapping of {name}", mapping, scenario.mappings)
+    if f"{backing}/{mapping}" not in scenario.also:
+        _check_word(f"backing of {name}", backing, scenario.backings)
+        _check_word(f"mapping of {name}", mapping, scenario.mappings)
     return Cell(kernel=kernel, mode=mode, backing=backing, mapping=mapping, scenario=name)
 
 

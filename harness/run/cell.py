@@ -14,17 +14,18 @@ from harness.machine.l1 import L1Failed, Reply, Saved, restore
 from harness.model import Cell, End, Outcome, Result
 from harness.run.ktap import read_report
 
-# The agent's last word in L1's kernel log, written when the VMM is done (guest-images/l1/init).
+# The agent's last word in L1's kernel log, written when the VMM is done (guest-images/vmm/agent.c).
 _END_MARK = b"noref: end of cell"
 
 _LOG_LIMIT = 64 << 20
 
 
-def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float) -> Outcome:
+def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float, options: str = "") -> Outcome:
     """Run the cell on a pristine L1; every failure becomes an outcome, none is raised.
 
     results: the run's folder; the cell's own folder lies below it, under the cell's name.
-    timeout: seconds that the cell may take; after that, L1 counts as hung.
+    timeout: seconds that the cell may take; after that, L1 counts as hung.  options: what chose
+    the kernel on noref's command line.
     """
     folder = cell_folder(results, cell)
     console = folder / "console.log"
@@ -60,6 +61,7 @@ def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float) -> Outcome
     (folder / "vmm.ktap").write_bytes(output)
     keep(
         outcome,
+        options,
         saved.spec.by_hand(f"noref.cell={cell.scenario}/{cell.backing}/{cell.mapping}"),
         folder,
     )
@@ -78,11 +80,15 @@ def cell_folder(results: Path, cell: Cell) -> Path:
     return folder
 
 
-def keep(outcome: Outcome, by_hand: str, folder: Path) -> None:
-    """Write the outcome, and the commands that run the cell again."""
+def keep(outcome: Outcome, options: str, by_hand: str, folder: Path) -> None:
+    """Write the outcome, and the commands that run the cell again.
+
+    options: what chose the kernel on noref's command line.
+    """
     text = msgspec.json.format(msgspec.json.encode(outcome), indent=1)
     (folder / "outcome.json").write_bytes(text + b"\n")
-    again = f"# by the harness:\nnoref run {outcome.cell}\n# by hand, on the terminal:\n{by_hand}\n"
+    harness = " ".join(filter(None, ("noref run", str(outcome.cell), options)))
+    again = f"# by the harness:\n{harness}\n# by hand, on the terminal:\n{by_hand}\n"
     (folder / "again").write_text(again)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
@@ -40,10 +39,14 @@ class Limits(Value):
 
 
 class Places(Value):
-    """results: where evidence is kept; scratch: where saved states live while they are used."""
+    """results: where evidence is kept; scratch: where saved states live while they are used.
+
+    options: what chose the kernels on noref's command line, for the commands in the evidence.
+    """
 
     results: Path
     scratch: Path
+    options: str = ""
 
 
 class Group(Value):
@@ -61,7 +64,7 @@ def l1_spec(kernel: BuiltKernel, mode: Mode, arch: Arch, accel: Accel) -> Spec:
         accel=accel,
         kernel=kernel.image,
         initramfs=kernel.initramfs,
-        append=(*_APPEND, *mode.options),
+        append=(*_APPEND, *arch.options, *mode.options),
     )
 
 
@@ -94,28 +97,31 @@ def run_group(
         for cell in group.cells:
             if stop.is_set():
                 break
-            add(run_cell(saved, cell, results, limits.cell))
+            add(run_cell(saved, cell, results, limits.cell, places.options))
     except (L1Failed, NorefError) as failure:
         end = failure.end if isinstance(failure, L1Failed) else End.qemu
+        note = f"{failure}; log: {console}"
         for cell in group.cells:
-            add(_unbooted(cell, end, f"{failure}; log: {console}", console, spec, results))
+            add(_unbooted(cell, end, note, console, spec, places))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return outcomes
 
 
-def _unbooted(cell: Cell, end: End, note: str, console: Path, spec: Spec, results: Path) -> Outcome:
-    folder = cell_folder(results, cell)
+def _unbooted(
+    cell: Cell, end: End, note: str, console: Path, spec: Spec, places: Places
+) -> Outcome:
+    folder = cell_folder(places.results, cell)
     if console.exists():
-        os.link(console, folder / "console.log")
+        shutil.copyfile(console, folder / "console.log")
     outcome = Outcome(
         cell=cell,
         end=end,
         note=note,
         splats=find_splats(read_log(console)),
-        folder=str(folder.relative_to(results)),
+        folder=str(folder.relative_to(places.results)),
     )
-    keep(outcome, spec.by_hand(), folder)
+    keep(outcome, places.options, spec.by_hand(), folder)
     return outcome
 
 

@@ -122,8 +122,15 @@ def test_a_splat_from_another_function_than_the_known_one_is_a_surprise() -> Non
     assert len(compare(found(functions=()), known)) == 1
 
 
-def test_one_splat_of_several_may_be_the_known_one() -> None:
-    assert compare(found(functions=("bad_page", WARNS)), entry(function=WARNS)) == []
+def test_a_known_splat_does_not_hide_another() -> None:
+    (surprise,) = compare(found(functions=("bad_page", WARNS)), entry(function=WARNS))
+    assert f"expected from {WARNS} alone" in surprise
+
+
+def test_evidence_that_must_be_there_is_looked_for() -> None:
+    assert compare(found(), entry(evidence="mmu.c")) == []
+    (surprise,) = compare(found(), entry(evidence="errno=14"))
+    assert "expected with errno=14" in surprise
 
 
 def test_a_surprise_names_kernel_mode_property_memory_scenario_and_the_splats_line() -> None:
