@@ -52,6 +52,7 @@ def main() -> int:
     jobs = [
         *(((), path) for path in sorted((ROOT / "kernel-patches").rglob("*.patch"))),
         *((("-f",), path) for path in sorted((guest / "module").glob("*.[ch]"))),
+        *((("-f",), path) for path in sorted((ROOT / "tools/complain").glob("*.[ch]"))),
         *((("-f", *USER_SPACE), path) for path in sorted((guest / "vmm").glob("*.[chS]"))),
     ]
     bad = 0
