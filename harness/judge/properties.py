@@ -110,6 +110,8 @@ def _steps(outcome: Outcome, scenario: Scenario, word: _Words) -> Iterator[Findi
     known = {prop.value for prop in Property}
     for prop in dict.fromkeys(step.prop for step in outcome.subtests):
         if prop not in known:
+            if prop:  # a word on nothing must not get lost: the steps skipped at the end have none
+                yield word(Property.robustness, False, f"a step speaks for no property: {prop!r}")
             continue
         steps = [step for step in outcome.subtests if step.prop == prop]
         failed = [step for step in steps if step.result is Result.not_ok]

@@ -172,10 +172,11 @@ def test_a_property_that_the_scenario_checks_and_no_step_reached_is_not_observed
     assert standing(verdict, Property.notifier) is Standing.unseen
 
 
-def test_a_property_that_nobody_knows_is_no_finding() -> None:
-    verdict = judge(subtests=(WRITE, step("elegance", "x", Result.not_ok), step("", "y")))
-    assert {f.prop for f in verdict.findings} <= set(Property)
-    assert verdict.grade is Grade.passed
+def test_a_step_for_a_property_that_nobody_knows_is_not_lost_in_silence() -> None:
+    verdict = judge(subtests=(WRITE, step("acess", "x", Result.not_ok)))
+    assert verdict.grade is Grade.failed
+    assert "a step speaks for no property: 'acess'" in verdict.reason
+    assert judge(subtests=(WRITE, step("", "y"))).grade is Grade.passed
 
 
 def test_a_cell_that_saw_nothing_of_what_it_is_there_for_is_skipped_with_the_reason() -> None:
