@@ -207,10 +207,6 @@ class Tracker:
         draft.take_run(bodies, base + run.end() - 1, time, self._number)
         return run.end()
 
-    def _is_plain(self) -> bool:
-        """Nothing but the caller decides where the next line goes."""
-        return self._boot.idle and not self._guests
-
     def read(self, block: bytes, begin: int, end: int, base: int, hot: bool) -> None:
         """Take one line. `hot`: it has one of the triggers."""
         for at in range(begin, end, MAX_LINE):

@@ -30,10 +30,6 @@ class Change(Value):
     after: Standing
     finding: Finding
 
-    @property
-    def gained(self) -> bool:
-        return self.after is Standing.holds
-
 
 def make_table(verdicts: Iterable[Verdict]) -> tuple[Entry, ...]:
     """Put the findings of all cells together: one lost cell loses the property."""

@@ -90,9 +90,9 @@ def test_no_cells_make_no_entries() -> None:
 
 def test_a_change_is_put_down_to_the_patch_at_which_it_is_first_seen() -> None:
     found = changes(history(LOST, LOST, HOLDS, HOLDS, LOST), LABELS)
-    assert [(c.kernel, c.before, c.after, c.gained) for c in found] == [
-        ("noref+2", LOST, HOLDS, True),
-        ("noref+4", HOLDS, LOST, False),
+    assert [(c.kernel, c.before, c.after) for c in found] == [
+        ("noref+2", LOST, HOLDS),
+        ("noref+4", HOLDS, LOST),
     ]
     assert found[1].finding.cell.kernel == "noref+4"
 
@@ -103,7 +103,7 @@ def test_what_stays_as_it_is_changes_nothing() -> None:
 
 def test_a_property_that_comes_into_view_has_changed() -> None:
     (change,) = changes(history(UNSEEN, UNSEEN, HOLDS), LABELS)
-    assert (change.kernel, change.before, change.gained) == ("noref+2", UNSEEN, True)
+    assert (change.kernel, change.before, change.after) == ("noref+2", UNSEEN, HOLDS)
 
 
 def test_a_change_across_a_kernel_that_was_not_run_is_put_down_to_the_next_one() -> None:
