@@ -136,10 +136,6 @@ def build(
     raise AssertionError("no kernel")
 
 
-# By 7.3.
-_RENAMED = {"CONFIG_PROC_SYSCTL": "CONFIG_SYSCTL"}
-
-
 def _known(base: Base, variant: str, arch: Arch, cache: Cache, progress: Progress) -> str:
     """The variant's options, without those that this base has never heard of."""
     names = ("common", variant)
@@ -158,14 +154,6 @@ def _known(base: Base, variant: str, arch: Arch, cache: Cache, progress: Progres
     asked = kconfig.options(text)
     unknown = sorted(name for name in asked if name.removeprefix("CONFIG_") not in known)
     asked = {name: value for name, value in asked.items() if name not in unknown}
-    # The harness's own fragments, which the last word of ours can change.
-    for part in kconfig.fragments(arch):
-        for name in kconfig.options(part.text):
-            if name.removeprefix("CONFIG_") not in known:
-                unknown.append(name)
-                asked[name] = "n"
-                if name in _RENAMED:
-                    asked[_RENAMED[name]] = "y"
     if unknown:
         progress.note(f"{base.version} doesn't have {', '.join(unknown)}")
     return "".join(f"{name}={value}\n" for name, value in asked.items())

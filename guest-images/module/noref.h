@@ -2,8 +2,16 @@
 #ifndef NOREF_H
 #define NOREF_H
 
-#include <linux/mm_types.h>
+#include <linux/mm.h>
+#include <linux/version.h>
 #include "noref_uapi.h"
+
+#if KERNEL_VERSION(6, 3, 0) > LINUX_VERSION_CODE
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
 
 /*
  * A set of pages from one backing.  @chunks is what was allocated, and will be

@@ -11,6 +11,9 @@ from harness.model import Arch, Value
 
 FRAGMENTS = Path(__file__).parent / "configs"
 
+# Options that newer kernels have merged into another one, which there stands for both.
+_MERGED = {"CONFIG_PROC_SYSCTL": "CONFIG_SYSCTL"}
+
 
 class Fragment(Value):
     """A named piece of configuration: lines `CONFIG_X=…` or `# CONFIG_X is not set`."""
@@ -81,6 +84,9 @@ def merged(parts: Iterable[Fragment]) -> str:
     together: dict[str, str] = {}
     for part in parts:
         together |= options(part.text)
+    for name, value in list(together.items()):
+        if name in _MERGED:
+            together.setdefault(_MERGED[name], value)
     return "".join(f"{name}={value}\n" for name, value in together.items())
 
 
@@ -93,6 +99,8 @@ def unmet(parts: Iterable[Fragment], config: str) -> tuple[Unmet, ...]:
     wanted: dict[str, Unmet] = {}
     for part in parts:
         for name, value in options(part.text).items():
-            came = got.get(name, "n")
+            # A kernel that has the option and may turn it off says so: `# … is not set`.
+            there = name if name in got else _MERGED.get(name, name)
+            came = got.get(there, "n")
             wanted[name] = Unmet(option=name, asked=value, came=came, fragment=part.name)
     return tuple(entry for entry in wanted.values() if entry.asked != entry.came)

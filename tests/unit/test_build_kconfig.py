@@ -31,6 +31,22 @@ def test_an_option_that_is_gone_is_unmet() -> None:
     assert (entry.option, entry.came) == ("CONFIG_GONE", "n")
 
 
+@pytest.mark.parametrize(
+    ("config", "came"),
+    [
+        ("CONFIG_SYSCTL=y\nCONFIG_PROC_SYSCTL=y\n", None),
+        ("CONFIG_SYSCTL=y\n", None),
+        ("CONFIG_SYSCTL=y\n# CONFIG_PROC_SYSCTL is not set\n", "n"),
+        ("# CONFIG_SYSCTL is not set\n", "n"),
+        ("", "n"),
+    ],
+)
+def test_an_option_may_have_been_merged_into_another(config: str, came: str | None) -> None:
+    parts = (Fragment(name="f", text="CONFIG_PROC_SYSCTL=y\n"),)
+    assert merged(parts) == "CONFIG_PROC_SYSCTL=y\nCONFIG_SYSCTL=y\n"
+    assert [entry.came for entry in unmet(parts, config)] == ([came] if came else [])
+
+
 def test_the_last_fragment_has_the_last_word() -> None:
     parts = (
         Fragment(name="a", text="CONFIG_A=y\nCONFIG_B=y\n"),
