@@ -8,7 +8,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # Written when the machine has all that it takes; made again when the list changes.
 SETUP := $(VENV)/setup-$(ARCH)$(if $(KERNEL_SRC),-own-source)
 
-.PHONY: help setup test test-unit test-kernel-harness test-kernel lint format bench clean
+.PHONY: help setup test test-unit test-kernel-harness test-kernel lint format bench fuzz clean
 
 help:
 	@echo 'make test-kernel   build the series, run it, show the result table'
@@ -16,6 +16,7 @@ help:
 	@echo 'make test          lint, unit tests, and tests that boot real kernels'
 	@echo 'make lint          ruff, mypy, checkpatch'
 	@echo 'make bench         timings of the harness itself'
+	@echo 'make fuzz          30 minutes of broken logs for the log reader (FUZZ_FLAGS=)'
 	@echo 'make clean         remove .venv and results; kernels stay in the cache'
 
 # --- the two main commands ---------------------------------------------------------------------
@@ -34,6 +35,10 @@ test-kernel-harness: setup
 
 bench: setup
 	$(VENV)/bin/python -m tests.bench
+
+fuzz: setup
+	$(VENV)/bin/pip install -q --disable-pip-version-check --no-build-isolation -e '.[fuzz]'
+	$(VENV)/bin/python -m tests.fuzz.dmesg --minutes 30 $(FUZZ_FLAGS)
 
 # --- style -------------------------------------------------------------------------------------
 

@@ -50,8 +50,9 @@ MEMORY = (
     Kind(
         T.SLAB,
         _re(
-            rb"BUG (?P<cache>\S.{0,60}?) \((?:Not tainted|Tainted: [A-Z ]+)\): (?P<what>.*?)"
-            rb"(?:[ .:(]*(?:0x|@|\d).*)?$"
+            rb"BUG (?P<cache>\S.{0,60}?) \((?:Not tainted|Tainted: [A-Z ]+)\): "
+            # up to the first number and what leads to it
+            rb"(?P<what>(?:[ .:(]++(?!0x|@|\d)|(?!0x|@|\d)[^ .:(])*+)"
         ),
         "BUG: slab {cache}: {what} in {function}",
         kinds.OWNER,

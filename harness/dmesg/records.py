@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from harness.dmesg.text import strip_escapes
 
-# Longer than any record that printk makes (PRINTK_MESSAGE_MAX is 2048).
+# Longer than any record that printk makes (PRINTK_MESSAGE_MAX is 2048): a line that is longer is
+# taken for several.
 MAX_LINE = 8192
 MAX_BODY = 2048
 

@@ -37,10 +37,8 @@ def iter_splats(stream: BinaryIO | io.RawIOBase) -> Iterator[Splat]:
     rest = b""
     base = 0
     while data := stream.read(_CHUNK):
-        block = rest + data.translate(_NOISE)
+        block = _broken(rest + data.translate(_NOISE))
         cut = block.rfind(b"\n") + 1
-        if not cut and len(block) >= MAX_LINE:
-            cut = len(block)  # no line is that long: take it as it is
         rest = block[cut:]
         if cut:
             _scan(tracker, block[:cut], base)
@@ -60,6 +58,25 @@ def iter_splats(stream: BinaryIO | io.RawIOBase) -> Iterator[Splat]:
 
 def _place(splat: Splat) -> tuple[int, int]:
     return splat.start, splat.end
+
+
+def _broken(block: bytes) -> bytes:
+    """The block, which begins with a line, with a newline in the place of the last byte of each
+    MAX_LINE bytes that have none."""
+    breaks = []
+    at = 0
+    while at + MAX_LINE <= len(block):
+        end = block.rfind(b"\n", at, at + MAX_LINE)
+        if end < 0:
+            end = at + MAX_LINE - 1
+            breaks.append(end)
+        at = end + 1
+    if not breaks:
+        return block
+    broken = bytearray(block)
+    for at in breaks:
+        broken[at] = 0x0A
+    return bytes(broken)
 
 
 def _scan(tracker: Tracker, block: bytes, base: int) -> None:

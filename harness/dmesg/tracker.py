@@ -17,7 +17,6 @@ from harness.dmesg.lines import IN_REPORT
 from harness.dmesg.records import (
     ANY_STAMP,
     GLUE,
-    MAX_LINE,
     PLAIN_LINE,
     Record,
     bodies_of,
@@ -209,9 +208,8 @@ class Tracker:
 
     def read(self, block: bytes, begin: int, end: int, base: int, hot: bool) -> None:
         """Take one line. `hot`: it has one of the triggers."""
-        for at in range(begin, end, MAX_LINE):
-            for record in split_line(block[at : min(end, at + MAX_LINE)], base + at):
-                self.push(record, hot)
+        for record in split_line(block[begin:end], base + begin):
+            self.push(record, hot)
 
     def _count(self, lines: int) -> None:
         before = self._number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import random
 import re
@@ -18,14 +17,9 @@ from harness.dmesg.lines import IN_REPORT, in_report
 from harness.dmesg.search import WordSearch
 from harness.dmesg.table import KINDS, TRIGGERS, find_kind
 from harness.dmesg.tracker import Tracker
+from tests.bench import logs
 
 DATA = Path(__file__).parent.parent / "data" / "dmesg"
-SPEC = importlib.util.spec_from_file_location(
-    "bench_logs", Path(__file__).parents[1] / "bench" / "logs.py"
-)
-assert SPEC is not None and SPEC.loader is not None
-logs: Any = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(logs)
 SAID = [
     line.encode()
     for path in sorted(DATA.glob("*.reports"))

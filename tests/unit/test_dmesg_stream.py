@@ -7,10 +7,8 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from harness.dmesg import Splat, SplatType, clean_text, find_splats, iter_splats
+from harness.dmesg import SplatType, find_splats, iter_splats
 
 
 def warning(function: str, pid: int, cpu: int = 0) -> list[str]:
@@ -219,68 +217,3 @@ def test_a_stream_is_read_in_constant_memory_and_linear_time() -> None:
     assert [splat.title for splat in found] == ["WARNING in a_bug"]
     assert peak < 8_000_000
     assert spent < 20
-
-
-def check(log: bytes) -> tuple[Splat, ...]:
-    splats = find_splats(log)
-    for splat in splats:
-        assert 0 <= splat.start < splat.end <= len(log)
-        assert "\x1b" not in splat.text and splat.title and len(splat.title) <= 160
-    assert list(splats) == sorted(splats, key=lambda s: (s.start, s.end))
-    return splats
-
-
-PIECES = st.sampled_from(
-    [
-        *(line.encode() for line in stamp(warning("a_bug", 1))),
-        *(line.encode() for line in stamp(warning("b_bug", 2), caller="T2")),
-        b"BUG: KASAN: use-after-free in x+0x1/0x2\n",
-        b"[    1.0] Kernel panic - not syncing: kernel: panic_on_warn set\n",
-        b"[    1.000000] Kernel panic - not syncing: Fatal exception\n",
-        b"[    1.000000] Oops: 0000 [#1] SMP\n",
-        b"[    1.000000] Linux version 6.12\n",
-        b"[    1.000000] rcu: INFO: rcu_sched self-detected stall on CPU\n",
-        b"NMI backtrace for cpu 1\n",
-        b"\x1b[31m",
-        b"\x1b]",
-        b"\n",
-        b"\r",
-        b"[",
-        b"Call Trace:\n",
-        b"WARNING: [a] b:1 at c+0x1, CPU#1: d/e/2\n",
-    ]
-)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=2000))
-def test_no_bytes_raise(log: bytes) -> None:
-    check(log)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.one_of(PIECES, st.binary(max_size=40)), max_size=40))
-def test_no_mixture_of_report_lines_raises(pieces: list[bytes]) -> None:
-    check(b"".join(pieces))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(PIECES, max_size=40), st.integers(1, 50))
-def test_how_the_stream_is_cut_makes_no_difference(pieces: list[bytes], size: int) -> None:
-    log = b"".join(pieces)
-
-    class Trickle(io.BytesIO):
-        def read(self, _size: int | None = -1, /) -> bytes:
-            return super().read(size)
-
-    def key(splat: Splat) -> tuple[int, int]:
-        return splat.start, splat.end
-
-    assert sorted(iter_splats(Trickle(log)), key=key) == sorted(find_splats(log), key=key)
-
-
-@given(st.binary(max_size=300), st.integers(-1, 200))
-def test_clean_text_is_printable_and_bounded(data: bytes, limit: int) -> None:
-    text = clean_text(data, limit)
-    assert len(text) <= max(limit, 0)
-    assert all(char.isprintable() or char in "\n\t" or ord(char) > 0x9F for char in text)
