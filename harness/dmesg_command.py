@@ -13,9 +13,11 @@ from typing import BinaryIO
 import click
 import msgspec
 
+from harness.build.kernel import BuildRecord
 from harness.build.vmlinux import Vmlinux
 from harness.dmesg import Splat, SplatType, clean_text, iter_splats
-from harness.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USER
+from harness.errors import EXIT_FINDINGS, EXIT_OK, EXIT_USER, UserError
+from harness.model import Patch
 from harness.source.lines import line_owners
 from harness.source.series import read_series
 
@@ -66,7 +68,7 @@ class Sources:
 
     def __init__(self, vmlinux: Path | None, series: str | None) -> None:
         self._vmlinux = Vmlinux(vmlinux) if vmlinux else None
-        self._owners = line_owners(read_series(series).patches) if series else {}
+        self._owners = line_owners(_patches(series, vmlinux)) if series and vmlinux else {}
 
     def frames(self, splat: Splat) -> tuple[FrameLine, ...] | None:
         """The stack of a splat in source lines, innermost first; None without a vmlinux."""
@@ -82,6 +84,23 @@ class Sources:
             )
             for place in self._vmlinux.places(splat.text)
         )
+
+
+def _patches(series: str, vmlinux: Path) -> tuple[Patch, ...]:
+    """The patches of the series that are in the kernel: all, unless build.json says how many."""
+    patches = read_series(series).patches
+    try:
+        record = msgspec.json.decode((vmlinux.parent / "build.json").read_bytes(), type=BuildRecord)
+    except FileNotFoundError:
+        return patches
+    built = patches[: len(record.patches)]
+    if tuple(patch.digest for patch in built) != record.patches:
+        raise UserError(
+            f"naming the patches of {vmlinux}",
+            f"the patches in it ({len(record.patches)}) are not the first of {series}",
+            "name the series that it was built with, as it was then",
+        )
+    return built
 
 
 class _Json:

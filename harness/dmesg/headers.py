@@ -77,7 +77,7 @@ BUGS = (
     ),
     Kind(
         T.BUG,
-        _re(rb"Kernel BUG at (?P<func>.*) \[verbose debug info unavailable\]"),
+        _re(rb"[Kk]ernel BUG at (?P<func>.*) \[verbose debug info unavailable\]"),
         "kernel BUG in {function}",
         kinds.MEMORY,
         counter=True,

@@ -55,7 +55,7 @@ _SHAPES = (
     rb"\s{0,40}(?:\(?\??\s{0,2}[\w.$]+\+0x[0-9a-f]+|\[<|</?[A-Z]|x\d{1,2}\s*:|"
     rb"[\w.$]+ \S+\.[chS]:\d+|[\w.$]+ \(\S+\.[chS]:\d+|"
     # lockdep: held locks, dependency chains, usage, who
-    rb"#\d{1,3}:|->|\{|\d+ locks? held by|.{1,40}/\d{1,8} (?:is|just|\[HC)|"
+    rb"#\d{1,3}:|->|\{|(?:\d+ )?locks? held by|.{1,40}/\d{1,8} (?:is|just|\[HC)|"
     # dumps of memory, page tables and tasks
     rb"[0-9a-f]{4,16}[:>]|>?[0-9a-f]{8,16}|0x[0-9a-f]+-0x|\^|\[[ \d]+\]|\[[0-9a-f]{16}\]|"
     # rulers and markers, RCU's CPUs

@@ -19,6 +19,7 @@ LINES: tuple[tuple[T, str], ...] = (
     (T.WARNING, "WARNING: can't access registers at entry_SYSCALL_64_after_hwframe+0x77/0x7f"),
     (T.BUG, "kernel BUG at mm/gup.c:12!"),
     (T.BUG, "Kernel BUG at f+0x1/0x2 [verbose debug info unavailable]"),
+    (T.BUG, "kernel BUG at f+0x1/0x2 [verbose debug info unavailable]"),
     (T.BUG, "kvm [1]: nVHE hyp BUG at: arch/arm64/kvm/hyp/nvhe/mem_protect.c:12!"),
     (T.BUG, "kvm [1]: nVHE hyp panic at: [<ffff800080010000>] __kvm_nvhe_f+0x1/0x2!"),
     (T.LIST_CORRUPTION, "list_del corruption. prev->next should be ff, but was 00. (prev=ff)"),

@@ -8,11 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from harness.build.kernel import BuildRecord
 from harness.build.vmlinux import Vmlinux
+from harness.dmesg import find_splats
 from harness.dmesg.symbols import PrintedFrame, SymbolTable, printed_frames
+from harness.dmesg_command import Sources
 from harness.errors import UserError
+from harness.source.series import read_series
 
 SOURCE = """\
 volatile int sink;
@@ -114,23 +119,37 @@ def test_file_that_is_no_vmlinux_is_the_users_error(tmp_path: Path) -> None:
         Vmlinux(tmp_path / "vmlinux").places("RIP: 0010:guilty+0x1/0x7\n")
 
 
-def test_command_names_the_patch_that_a_frame_is_from(program: Path, tmp_path: Path) -> None:
-    added = "".join(f"+{line}\n" for line in SOURCE.splitlines())
-    count = len(SOURCE.splitlines())
-    (tmp_path / "series").write_text("one.patch\n")
-    (tmp_path / "one.patch").write_text(
-        "From: noref project <noref@noref.invalid>\nSubject: [PATCH] add guilty\n\nWhy.\n---\n"
-        "diff --git a/arch/x86/kvm/guilty.c b/arch/x86/kvm/guilty.c\nnew file mode 100644\n"
-        f"--- /dev/null\n+++ b/arch/x86/kvm/guilty.c\n@@ -0,0 +1,{count} @@\n{added}"
+def series(folder: Path, again: bool = False) -> Path:
+    """A series that adds the whole program; again: a second patch changes the line at fault."""
+    head = "From: noref project <noref@noref.invalid>\nSubject: [PATCH] guilty\n\nWhy.\n---\n"
+    file = "arch/x86/kvm/guilty.c"
+    lines = SOURCE.splitlines()
+    added = "".join(f"+{line}\n" for line in lines)
+    (folder / "one.patch").write_text(
+        f"{head}diff --git a/{file} b/{file}\nnew file mode 100644\n"
+        f"--- /dev/null\n+++ b/{file}\n@@ -0,0 +1,{len(lines)} @@\n{added}"
     )
+    (folder / "two.patch").write_text(
+        f"{head}diff --git a/{file} b/{file}\n--- a/{file}\n+++ b/{file}\n@@ -3,3 +3,3 @@\n"
+        f" {lines[2]}\n-{lines[3]}\n+\tsink = 7;\n {lines[4]}\n"
+    )
+    (folder / "series").write_text("one.patch\ntwo.patch\n" if again else "one.patch\n")
+    return folder
+
+
+def log(program: Path) -> str:
     head = (
         "------------[ cut here ]------------\n"
         "WARNING: CPU: 0 PID: 1 at arch/x86/kvm/guilty.c:4 guilty+0x1/0x2\n"
         "CPU: 0 PID: 1 Comm: vmm Not tainted 6.12.117 #1\n"
     )
-    log = tmp_path / "log"
-    log.write_text(head + report(program) + "---[ end trace 0000000000000000 ]---\n")
-    arguments = ["--vmlinux", str(program), "--series", str(tmp_path), str(log)]
+    return head + report(program) + "---[ end trace 0000000000000000 ]---\n"
+
+
+def test_command_names_the_patch_that_a_frame_is_from(program: Path, tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_text(log(program))
+    arguments = ["--vmlinux", str(program), "--series", str(series(tmp_path)), str(file)]
     command = [sys.executable, "-m", "harness.cli", "dmesg"]
     plain = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert "innermost arch/x86/kvm/guilty.c:4 [inline]  ← patch 1" in plain.stdout
@@ -143,3 +162,40 @@ def test_command_names_the_patch_that_a_frame_is_from(program: Path, tmp_path: P
         "inline": True,
         "patch": 1,
     }
+
+
+@pytest.mark.parametrize(("built", "owner"), [(None, 2), (1, 1), (2, 2)])
+def test_patches_count_as_far_as_the_kernel_has_them(
+    program: Path, tmp_path: Path, built: int | None, owner: int
+) -> None:
+    folder = series(tmp_path, again=True)
+    vmlinux = tmp_path / "vmlinux"
+    vmlinux.write_bytes(program.read_bytes())
+    if built is not None:
+        record(vmlinux, tuple(patch.digest for patch in read_series(str(folder)).patches)[:built])
+    (splat,) = find_splats(log(program).encode())
+    frames = Sources(vmlinux, str(folder)).frames(splat)
+    assert frames is not None
+    assert [(frame.line, frame.patch) for frame in frames] == [(4, owner), (8, 1), (13, 1)]
+
+
+def test_kernel_of_another_series_is_the_users_error(program: Path, tmp_path: Path) -> None:
+    record(tmp_path / "vmlinux", ("0" * 64,))
+    with pytest.raises(UserError, match="are not the first of"):
+        Sources(tmp_path / "vmlinux", str(series(tmp_path)))
+
+
+def record(vmlinux: Path, patches: tuple[str, ...]) -> None:
+    """What the build cache has beside a vmlinux."""
+    built = BuildRecord(
+        key="k",
+        base="6.12.117",
+        base_key="b",
+        patches=patches,
+        arch="x86_64",
+        compiler="gcc",
+        release="6.12.117",
+        objects=1,
+        seconds=1.0,
+    )
+    vmlinux.with_name("build.json").write_bytes(msgspec.json.encode(built))
