@@ -52,6 +52,8 @@ LIMIT = 96 << 10
 _APPEND = (
     "ignore_loglevel",
     "panic=-1",
+    # On 7.3 the configuration has an option of its own for whether it is on by default.
+    "hardened_usercopy=1",
     # L1 boots slowly under emulation: its workers aren't stuck before they are asked to be.
     "workqueue.watchdog_thresh=120",
 )
