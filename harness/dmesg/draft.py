@@ -9,6 +9,7 @@ import msgspec
 from harness.dmesg.kinds import Kind
 from harness.dmesg.lines import END_MARKER, after_end, in_report, is_context, is_evidence
 from harness.dmesg.records import Record
+from harness.dmesg.runs import Run
 
 MAX_LINES = 2000
 # Lines that a report would not contain, in a row, before it is taken to be over.
@@ -125,16 +126,19 @@ class Draft:
         """Lines that look like a report's all belong to this one."""
         return not self.finished or bool(self.panic)
 
-    def take_run(self, bodies: list[bytes], end: int, time: float, number: int) -> None:
-        """Take lines that look like a report's, which all have the kernel's prefix."""
+    def take_run(self, run: Run, base: int, number: int) -> None:
+        """Take lines that look like a report's; the block begins at byte `base` of the log."""
+        bodies = run.bodies
         if not self.announced or not self.evident:
             text = b"\n".join(bodies)
-            self.evident = self.evident or is_evidence(text)
-            self.prefixed = self.prefixed or self.evident
+            if not self.evident:
+                self.evident = is_evidence(text)
+                self.prefixed = self.prefixed or (self.evident and run.prefixed)
             self.announced = self.announced or is_context(text)
-        self._add(bodies[0], end, time, number)
+        self._add(bodies[0], base + run.end - 1, run.time, number)
         room = MAX_LINES - len(self.lines)
         self.lines.extend(bodies[1 : 1 + max(room, 0)])
+        self.finished = self.finished or run.over
 
     def silent_since(self, time: float | None) -> bool:
         """Whether the kernel's clock says that too much time went by, or that it restarted."""

@@ -29,25 +29,25 @@ class Record(NamedTuple):
     prefixed: bool
 
 
-_STAMP = (
-    rb"(?:<\d{1,3}>)?\[ {0,5}(?P<time>\d{1,8}\.\d{6})\] ?"
-    rb"(?:\[ {0,6}(?P<caller>[TC]\d{1,10})\] ?)?"
-)
+_CALLER = rb"\[ {0,6}(?P<%b>[TC]\d{1,10})\] ?"
+_STAMP = rb"(?:<\d{1,3}>)?\[ {0,5}(?P<time>\d{1,8}\.\d{6})\] ?(?:" + _CALLER % b"caller" + rb")?"
+# dmesg --ctime, dmesg --decode; syslog and journal
+CTIME = rb"\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] ?+"
+DECODED = rb"kern {0,3}:\w{4,6} {0,3}: "
+SYSLOG = rb"(?:\w{3} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,32}) \S{1,64} kernel: ?+"
 _PREFIX = re.compile(
     _STAMP + rb"|<\d{1,3}>"
     # /dev/kmsg: level, sequence, microseconds, flags
     rb"|\d{1,3},\d{1,20},(?P<micro>\d{1,20}),[^;,]{1,8}(?:,caller=(?P<kmsg>[TC]\d{1,10}))?"
     rb"(?:,[^;]{0,64})?;"
-    # dmesg --ctime, dmesg --decode
-    rb"|\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] ?(?:\[ {0,6}(?P<ccaller>[TC]\d{1,10})\] ?)?"
-    rb"|kern {0,3}:\w{4,6} {0,3}: (?:\[ {0,5}(?P<dtime>\d{1,8}\.\d{6})\] ?)?"
-    rb"(?:\[ {0,6}(?P<dcaller>[TC]\d{1,10})\] ?)?"
-    # syslog and journal
-    rb"|(?:\w{3} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,32}) \S{1,64} kernel: ?"
-    rb"(?:\[ {0,5}(?P<stime>\d{1,8}\.\d{6})\] ?)?(?:\[ {0,6}(?P<scaller>[TC]\d{1,10})\] ?)?"
+    rb"|" + CTIME + rb"(?:" + _CALLER % b"ccaller" + rb")?"
+    rb"|" + DECODED + rb"(?:\[ {0,5}(?P<dtime>\d{1,8}\.\d{6})\] ?)?"
+    rb"(?:" + _CALLER % b"dcaller" + rb")?"
+    rb"|" + SYSLOG + rb"(?:\[ {0,5}(?P<stime>\d{1,8}\.\d{6})\] ?)?"
+    rb"(?:" + _CALLER % b"scaller" + rb")?"
 )
+PREFIX = re.sub(rb"\(\?P<\w+>", b"(?:", _PREFIX.pattern)
 STAMP = re.compile(_STAMP)
-_STAMPS = re.compile(rb"^" + re.sub(rb"\(\?P<\w+>", b"(?:", _STAMP), re.MULTILINE)
 ANY_STAMP = re.compile(rb"\[ {0,5}\d{1,8}\.\d{6}\]")
 # What tells a record's beginning in mid-line, and where that record begins.
 GLUE = re.compile(rb"\[ {0,5}\d{1,8}\.\d{6}\](?= |\[)")
@@ -61,29 +61,6 @@ PLAIN_LINE = re.compile(
 )
 _TIMES = ("time", "dtime", "stime")
 _CALLERS = ("caller", "kmsg", "ccaller", "dcaller", "scaller")
-
-
-def run_of(body: bytes) -> re.Pattern[bytes]:
-    """A pattern for a line and, in `run`, as many as possible after it of the same caller in the
-    same second whose bodies begin with the pattern `body`; `last` is the last one's time."""
-    return re.compile(
-        rb"(?:<\d{1,3}>)?\[ {0,5}(?P<second>\d{1,8})\.\d{6}\] ?+"
-        rb"(?P<caller>(?>\[ {0,6}[TC]\d{1,10}\]|)).*\n(?P<run>"
-        rb"(?:(?:<\d{1,3}>)?\[ {0,5}(?P<last>(?P=second)\.\d{6})\] ?+"
-        rb"(?P=caller) ?+(?!\[ {0,6}[TC]\d)(?:" + body + rb").*+\n)++)"
-    )
-
-
-def bodies_of(run: bytes) -> list[bytes] | None:
-    """The bodies of stamped lines; None where they need a closer look."""
-    text = _STAMPS.sub(b"", run)
-    if b"\x1b" in text or GLUE.search(text) is not None:
-        return None
-    bodies = text.split(b"\n")
-    bodies.pop()
-    if len(run) > MAX_BODY and max(map(len, bodies)) > MAX_BODY:
-        return None
-    return [body.rstrip() for body in bodies]
 
 
 def split_line(line: bytes, start: int) -> Sequence[Record]:

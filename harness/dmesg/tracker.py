@@ -13,21 +13,18 @@ from harness.dmesg.boot import BootWatch, is_banner
 from harness.dmesg.conclude import conclude
 from harness.dmesg.draft import Draft
 from harness.dmesg.kinds import Kind
-from harness.dmesg.lines import IN_REPORT
 from harness.dmesg.records import (
     ANY_STAMP,
     GLUE,
     PLAIN_LINE,
     Record,
-    bodies_of,
-    run_of,
     split_line,
 )
+from harness.dmesg.runs import Run, find_run
 from harness.dmesg.splat import Splat, SplatType
 from harness.dmesg.table import CUT_HERE, find_kind, is_consequence
 
 _BACKTRACE_OF_CPU = re.compile(rb"NMI backtrace for cpu \d+$|NMI backtrace for cpu \d+ ")
-_RUN = run_of(IN_REPORT)
 _MAX_OPEN = 64
 # Lines of the log without one of the report's caller.
 _PATIENCE = 2000
@@ -171,6 +168,15 @@ class Tracker:
                 if not self._open:
                     return begin
                 when, caller, body = match.groups()
+                if begin >= single:
+                    found = find_run(block, begin, stop, body is not None)
+                    if isinstance(found, Run):
+                        single = found.end
+                        if self._take(found, base):
+                            at = single
+                            continue
+                    else:
+                        single = found
                 if (
                     body is not None
                     and (b"[" not in body or GLUE.search(body) is None)
@@ -184,11 +190,6 @@ class Tracker:
                         ):
                             self._open.pop(draft.caller, None)
                             self._conclude(draft, cut_short=False)
-                        elif (
-                            at > single and draft.flows and (run := _RUN.match(block, begin, stop))
-                        ):
-                            single = run.end()
-                            at = self._run(draft, run, base) or at
                         continue
                     if not body.startswith(b"NMI backtrace"):
                         self._count(1)
@@ -196,15 +197,20 @@ class Tracker:
             self.read(block, begin, end, base, hot=False)
         return stop
 
-    def _run(self, draft: Draft, run: re.Match[bytes], base: int) -> int:
-        """Take lines of the same report all at once. Gives where they end; 0: take them singly."""
-        time = float(run["last"])
-        bodies = bodies_of(run["run"])
-        if bodies is None or draft.silent_since(time):
-            return 0
-        self._count(len(bodies))
-        draft.take_run(bodies, base + run.end() - 1, time, self._number)
-        return run.end()
+    def _take(self, run: Run, base: int) -> bool:
+        """Take lines all at once. False: they have to be read singly."""
+        if not run.prefixed and self._stamped is not None:
+            # Userspace's, or some are.
+            foreign = base + run.begin > self._stamped
+            if foreign:
+                self._count(len(run.bodies))
+            return foreign
+        draft = self._open.get(run.caller)
+        if draft is None or not draft.flows or draft.silent_since(run.time):
+            return False
+        self._count(len(run.bodies))
+        draft.take_run(run, base, self._number)
+        return True
 
     def read(self, block: bytes, begin: int, end: int, base: int, hot: bool) -> None:
         """Take one line. `hot`: it has one of the triggers."""

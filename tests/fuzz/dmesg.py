@@ -21,7 +21,7 @@ with atheris.instrument_imports(include=["harness.dmesg"]):
     from harness.dmesg import find_splats
 
 from tests.fuzz.grammar import DATA, PREFIXES, REPORTS, mutated
-from tests.fuzz.properties import checked, gist, read_in_chunks
+from tests.fuzz.properties import checked, gist, read_in_chunks, read_singly
 
 _MAX_INPUT = 20_000
 # CPU seconds that an input may take: instrumented code is several times slower than the reader's
@@ -78,6 +78,7 @@ def one_input(log: bytes) -> None:
     dice = random.Random(log)
     if dice.randrange(_EVERY) == 0:
         assert read_in_chunks(log, dice.randrange(1, 3000)) == splats
+        assert read_singly(log) == splats
         assert gist(find_splats(log.replace(b"\n", b"\r\n"))) == gist(splats)
         _check_growth(log)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import re
+from unittest import mock
 
 import msgspec
 
 from harness.dmesg import Splat, find_splats, iter_splats
+from harness.dmesg.tracker import Tracker
 from harness.dmesg_command import finding
 
 _TEXT = 64 * 1024
@@ -52,6 +54,20 @@ def read_in_chunks(log: bytes, size: int) -> tuple[Splat, ...]:
     """The splats of a stream that gives `size` bytes at a time."""
     splats = tuple(iter_splats(Trickle(log, size)))
     return tuple(sorted(splats, key=lambda splat: (splat.start, splat.end)))
+
+
+def _follow_singly(self: Tracker, block: bytes, at: int, stop: int, base: int) -> int:
+    for match in re.compile(rb"[^\n]+").finditer(block, at, stop):
+        if self.idle:
+            return match.start()
+        self.read(block, match.start(), match.end(), base, hot=False)
+    return stop
+
+
+def read_singly(log: bytes) -> tuple[Splat, ...]:
+    """The splats without the short cuts of Tracker.follow()."""
+    with mock.patch.object(Tracker, "follow", _follow_singly):
+        return find_splats(log)
 
 
 def gist(splats: tuple[Splat, ...]) -> list[tuple[str, str, str]]:

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from test_dmesg_headers import LINES
 
-from harness.dmesg import Splat, find_splats, iter_splats
+from harness.dmesg import find_splats, iter_splats, tracker
 from harness.dmesg.lines import IN_REPORT, in_report
+from harness.dmesg.runs import find_run
 from harness.dmesg.search import WordSearch
 from harness.dmesg.table import KINDS, TRIGGERS, find_kind
-from harness.dmesg.tracker import Tracker
 from tests.bench import logs
+from tests.fuzz.grammar import PREFIXES
+from tests.fuzz.properties import read_singly
 
 DATA = Path(__file__).parent.parent / "data" / "dmesg"
 SAID = [
@@ -26,35 +28,22 @@ SAID = [
     for line in path.read_text().split("\n")
     if line and not line.startswith(("%%", "# "))
 ]
+# Of all formats, most lines are printk's own.
 STYLES = (
-    b"%b\n",
-    b"[   12.345678] %b\n",
+    *(prefix.replace(b"%5d", b"   12").replace(b"%d", b"12") + b"%b\n" for prefix in PREFIXES),
     b"[   12.345678][   T99] %b\n",
     b"[   12.345678][    C1] %b\n",
-    b"[   12.345678] [   T99] %b\n",
     b"<4>[   12.345679] %b\n",
     b"[   12.345678] %b\r\n",
-    b"4,1234,12345678,-,caller=T99;%b\n",
     b"[   12.345678] \x1b[31m%b\x1b[0m\n",
     b"[   99.345678] %b  \n",
+    b"4,1234,99345678,-,caller=C1,flag;%b\n",
+    b"May  3 10:11:12 box kernel: [   12.345678][    C1] %b\n",
+    b"May  3 10:11:12 box kernel: %b\n",
+    b"[Mon Nov  3 10:11:12 2026] [   T99] %b\n",
     b"%b",
 )
 SPOILERS = (b"\x1b[1m", b"\n", b"\r", b"[   12.345678] ", b" ", b"\0", b"[", b"\xff", b"x" * 3000)
-
-
-def line_by_line(self: Tracker, block: bytes, at: int, stop: int, base: int) -> int:
-    """Tracker.follow() without its short cuts."""
-    for match in re.compile(rb"[^\n]+").finditer(block, at, stop):
-        if self.idle:
-            return match.start()
-        self.read(block, match.start(), match.end(), base, hot=False)
-    return stop
-
-
-def slowly(log: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[Splat, ...]:
-    with monkeypatch.context() as patch:
-        patch.setattr(Tracker, "follow", line_by_line)
-        return find_splats(log)
 
 
 def spoiled(line: bytes, dice: random.Random) -> bytes:
@@ -77,22 +66,18 @@ def some_log(dice: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_reading_whole_runs_of_lines_changes_nothing(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reading_whole_runs_of_lines_changes_nothing(seed: int) -> None:
     dice = random.Random(seed)
     for _ in range(15):
         log = some_log(dice)
-        assert find_splats(log) == slowly(log, monkeypatch)
+        assert find_splats(log) == read_singly(log)
 
 
 @pytest.mark.parametrize("make", [logs.short_reports, logs.long_reports])
-def test_a_log_that_is_nothing_but_reports_is_read_the_same(
-    make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_log_that_is_nothing_but_reports_is_read_the_same(make: Any) -> None:
     log = make(100_000)
     splats = find_splats(log)
-    assert len(splats) > 20 and splats == slowly(log, monkeypatch)
+    assert len(splats) > 20 and splats == read_singly(log)
 
 
 @pytest.mark.parametrize("line", [line for _, line in LINES])
@@ -145,14 +130,13 @@ def test_a_run_that_has_to_be_read_singly_is_looked_at_once(
     spoiler: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = 0
-    real = Tracker._run
 
-    def counted(self: Tracker, *args: Any) -> int:
+    def counted(*args: Any) -> Any:
         nonlocal looked
         looked += 1
-        return real(self, *args)
+        return find_run(*args)
 
-    monkeypatch.setattr(Tracker, "_run", counted)
+    monkeypatch.setattr(tracker, "find_run", counted)
     header = b"[    1.000000] BUG: KASAN: use-after-free in f+0x1/0x2\n"
     frame = b"[    1.000000]  foo+0x1/0x2\n"
     find_splats(header + frame * 1000 + frame.replace(b"oo", spoiler) + frame * 1000)

@@ -1,0 +1,111 @@
+"""Runs of lines that need no closer look: all of one caller in the same second, each of a kind
+that reports are made of. A run is read at once, which is why reports are read fast.
+
+All that is said here follows from records.py, lines.py and draft.py: tests hold it against reading
+each line singly.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from harness.dmesg.lines import IN_REPORT
+from harness.dmesg.records import CTIME, DECODED, GLUE, MAX_BODY, PREFIX, SYSLOG
+
+
+class Run(NamedTuple):
+    """Lines that may be a report's. `begin` and `end` are where they are in the block, the last
+    newline included; `over`: the last one is an end marker."""
+
+    begin: int
+    end: int
+    bodies: list[bytes]
+    caller: bytes
+    time: float | None
+    prefixed: bool
+    over: bool
+
+
+class _Format:
+    """One way to print lines, by what stands before the body of a run's first line and of the
+    others. The first has the groups `time`, `second` and `caller`, if there are such."""
+
+    def __init__(self, first: bytes, other: bytes, unit: float = 1) -> None:
+        body = rb"(?:" + IN_REPORT + rb").*+\n"
+        over = rb"(?P<over>-{2,4}\[ end trace [0-9a-f]{1,16} \]-{2,4}[^\S\n]*+\n)"
+        last = other.replace(rb"<last>", rb"<end>") + over
+        self._run = re.compile(first + body + rb"(?:" + other + body + rb")*+(?:" + last + rb")?+")
+        plain = re.sub(rb"\(\?P<\w+>", b"(?:", first)
+        self._bodies = re.compile(rb"^" + plain + rb"(.*\S)", re.MULTILINE)
+        self._prefixed = not first.startswith(b"(?!")
+        self._timed = b"<time>" in first
+        self._called = b"<caller>" in first
+        self._unit = unit
+
+    def find(self, block: bytes, at: int, stop: int) -> Run | int:
+        """The run that begins here, or where it ends if its lines have to be read singly."""
+        match = self._run.match(block, at, stop)
+        if match is None:
+            return at
+        end = match.end()
+        text = match.group()
+        bodies: list[bytes] = self._bodies.findall(text)
+        # Escapes, records in mid-line and very long lines are for the reader of single lines.
+        if b"\x1b" in text or GLUE.search(b"\n".join(bodies)) is not None:
+            return end
+        if len(text) > MAX_BODY and max(map(len, bodies)) > MAX_BODY:
+            return end
+        time = None
+        if self._timed:
+            time = float(match["end"] or match["last"] or match["time"]) / self._unit
+        caller = (match["caller"] or b"").strip(b"[ ]") if self._called else b""
+        return Run(at, end, bodies, caller, time, self._prefixed, match["over"] is not None)
+
+
+_CALLER = rb"(?P<caller>(?>\[ {0,6}[TC]\d{1,10}\] ?+|))"
+_SAME_CALLER = rb"(?P=caller)(?!\[ {0,6}[TC]\d)"
+_SAVED = rb"(?:" + DECODED + rb"|" + SYSLOG + rb")"
+
+
+def _stamped(before: bytes) -> _Format:
+    return _Format(
+        before + rb"\[ {0,5}(?P<time>(?P<second>\d{1,8})\.\d{6})\] ?+" + _CALLER,
+        before + rb"\[ {0,5}(?P<last>(?P=second)\.\d{6})\] ?+" + _SAME_CALLER,
+    )
+
+
+# printk's own
+_STAMPED = _stamped(rb"(?:<\d{1,3}>)?")
+_OTHERS = (
+    # nothing at all
+    _Format(rb"(?!" + PREFIX + rb")", rb"(?!" + PREFIX + rb")"),
+    _stamped(_SAVED),
+    # /dev/kmsg
+    _Format(
+        rb"\d{1,3},\d{1,20},(?P<time>(?P<second>\d{1,14})\d{6}),[^;,\n]{1,8}"
+        rb"(?:,caller=(?P<caller>[TC]\d{1,10})|)(?:,(?!caller)[^;\n]{0,64})?;",
+        rb"\d{1,3},\d{1,20},(?P<last>(?P=second)\d{6}),[^;,\n]{1,8}"
+        rb"(?(caller),caller=(?P=caller))(?:,(?!caller)[^;\n]{0,64})?;",
+        unit=1e6,
+    ),
+    # no time
+    _Format(rb"<\d{1,3}>", rb"<\d{1,3}>"),
+    _Format(
+        rb"(?:" + CTIME + rb"|" + _SAVED + rb")" + _CALLER,
+        rb"(?:" + CTIME + rb"|" + _SAVED + rb")" + _SAME_CALLER,
+    ),
+)
+
+
+def find_run(block: bytes, at: int, stop: int, stamped: bool) -> Run | int:
+    """The run that begins at this line, or where it ends if its lines have to be read singly;
+    `stamped`: the line begins as printk's lines do."""
+    if stamped:
+        return _STAMPED.find(block, at, stop)
+    found: Run | int = at
+    for form in _OTHERS:
+        found = form.find(block, at, stop)
+        if found != at:
+            break
+    return found
