@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from harness.dmesg.lines import IN_REPORT
-from harness.dmesg.records import CTIME, DECODED, GLUE, MAX_BODY, PREFIX, SYSLOG
+from harness.dmesg.records import ANY_STAMP, CTIME, DECODED, MAX_BODY, PREFIX, SYSLOG
 
 
 class Run(NamedTuple):
@@ -52,7 +52,7 @@ class _Format:
         text = match.group()
         bodies: list[bytes] = self._bodies.findall(text)
         # Escapes, records in mid-line and very long lines are for the reader of single lines.
-        if b"\x1b" in text or GLUE.search(b"\n".join(bodies)) is not None:
+        if b"\x1b" in text or ANY_STAMP.search(b"\n".join(bodies)) is not None:
             return end
         if len(text) > MAX_BODY and max(map(len, bodies)) > MAX_BODY:
             return end
