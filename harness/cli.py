@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from rich.console import Console
 from harness import job
 from harness.build.cache import default_folder
 from harness.build.tools import missing_tools, packages
+from harness.compare import compare as compare_series
 from harness.dmesg_command import dmesg
 from harness.errors import EXIT_INFRA, EXIT_OK, EXIT_USER, NorefError
 from harness.machine.accel import choose_accel
 from harness.machine.arches import ARCHES, find_arch
+from harness.report.comparison import show_comparison
 from harness.report.progress import progress
 from harness.report.terminal import show
+from harness.report.write import write_all, write_comparison, write_summary
 from harness.run.group import Limits
 
 _PROJECT = Path(__file__).resolve().parents[1]
@@ -40,13 +44,6 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             "--kernel-src",
             envvar="KERNEL_SRC",
             help="The base as a tree, a git checkout or a tarball, instead of Debian's package.",
-        ),
-        click.option(
-            "--series",
-            envvar="SERIES",
-            default=_SERIES,
-            help="A bundled series by name, a quilt folder, an mbox, or a git range PATH:A..B; "
-            "`none` tests the base alone.",
         ),
         click.option("--arch", envvar="ARCH", default=_ARCH, type=click.Choice([*ARCHES])),
         click.option(
@@ -84,6 +81,36 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Where the evidence goes, in a folder for each run.",
         ),
     ]
+    return _with(options, command)
+
+
+def _series(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that names one series."""
+    return click.option(
+        "--series",
+        envvar="SERIES",
+        default=_SERIES,
+        help="A bundled series by name, a quilt folder, an mbox, or a git range PATH:A..B; "
+        "`none` tests the base alone.",
+    )(command)
+
+
+def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose cells from the scenario list."""
+    options = [
+        click.option("--mode", "modes", multiple=True, help="Only this mode; may be repeated."),
+        click.option(
+            "--scenario", "scenarios", multiple=True, help="Only this scenario; may be repeated."
+        ),
+        click.option("--full", is_flag=True, help="Every backing and mapping that makes sense."),
+    ]
+    return _with(options, command)
+
+
+def _with(
+    options: Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]],
+    command: Callable[..., Any],
+) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
@@ -143,6 +170,20 @@ def _options(
     return shlex.join(words)
 
 
+def _report(
+    console: Console,
+    folder: Path,
+    write: Callable[[], None],
+    show_it: Callable[[Console, Path], None],
+) -> None:
+    """Write the files of a run and show it, also where the files can't be written."""
+    try:
+        write()
+        write_summary(show_it, folder)
+    finally:
+        show_it(console, folder)
+
+
 def _absolute(path: str) -> str:
     return str(Path(path).resolve()) if Path(path).exists() else path
 
@@ -153,21 +194,46 @@ def cli() -> None:
 
 
 @cli.command()
+@_series
 @_common
-@click.option("--mode", "modes", multiple=True, help="Only this mode; may be repeated.")
-@click.option("--scenario", "scenarios", multiple=True, help="Only this scenario; may be repeated.")
-@click.option("--full", is_flag=True, help="Every backing and mapping that makes sense.")
+@_selection
 def test(modes: tuple[str, ...], scenarios: tuple[str, ...], full: bool, **common: Any) -> int:
     """Build every kernel of the series, run all cells in all modes, judge, and show the table."""
     order = _order(**common)
     console = Console(width=_WIDTH)
     with progress(console) as bar:
         result, folder = job.test(order, modes, scenarios, full, bar)
-    show(result, console, folder)
+    _report(console, folder, lambda: write_all(result, folder), partial(show, result))
     return result.status
 
 
 @cli.command()
+@_common
+@_selection
+@click.argument("series", nargs=-1, required=True)
+def compare(
+    series: tuple[str, ...],
+    modes: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    full: bool,
+    **common: Any,
+) -> int:
+    """Put each SERIES, by its last kernel, side by side with the base and with the others."""
+    orders = [_order(series=one, **common) for one in series]
+    console = Console(width=_WIDTH)
+    with progress(console) as bar:
+        result, folder = compare_series(orders, modes, scenarios, full, bar)
+    _report(
+        console,
+        folder,
+        lambda: write_comparison(result, folder),
+        partial(show_comparison, result),
+    )
+    return result.status
+
+
+@cli.command()
+@_series
 @_common
 @click.argument("cell")
 @click.option("--repeat", type=click.IntRange(1), default=1, help="How many times in a row.")
@@ -176,11 +242,12 @@ def run(cell: str, repeat: int, **common: Any) -> int:
     console = Console(width=_WIDTH)
     with progress(console) as bar:
         result, folder = job.rerun(_order(**common), cell, repeat, bar)
-    show(result, console, folder)
+    _report(console, folder, lambda: write_all(result, folder), partial(show, result))
     return result.status
 
 
 @cli.command("shell")
+@_series
 @_common
 @click.option("--kernel", default="base", help="Which kernel: `base`, or e.g. `noref+4`.")
 @click.option("--mode", default="", help="Which mode; the architecture's first if left out.")

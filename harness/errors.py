@@ -13,6 +13,8 @@ EXIT_OK = 0
 EXIT_FINDINGS = 1
 EXIT_USER = 2
 EXIT_INFRA = 3
+# As a shell has it for a command that SIGINT ended.
+EXIT_INTERRUPTED = 130
 
 
 class NorefError(Exception):

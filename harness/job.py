@@ -18,10 +18,9 @@ from harness.build.tools import missing_tools, packages
 from harness.errors import InfraError, UserError
 from harness.judge.expected import Expected, read_expected
 from harness.judge.result import KernelState, RunResult, Setting, judge_run
-from harness.machine.accel import Accel, choose_accel
+from harness.machine.accel import choose_accel
 from harness.machine.shell import connect, interact, run_command
-from harness.model import Arch, BuiltKernel, Cell, Mode, Outcome, Series, Value
-from harness.report.write import write_all
+from harness.model import Arch, BuiltKernel, Cell, Outcome, Scenario, Series, Value
 from harness.run.catalogue import parse_cell, plan_cells, read_catalogue
 from harness.run.group import BOOT, Group, Limits, Places, l1_spec, run_groups
 from harness.source.base import Base, find_base
@@ -49,16 +48,39 @@ class Order(Value):
     options: str = ""
 
 
-class _Sources(Value):
+class Sources(Value):
+    """A series on its base, and what is known of it."""
+
     base: Base
     series: Series | None
     expected: Expected | None
 
     @property
-    def labels(self) -> list[str]:
-        if self.series is None:
-            return ["base"]
-        return [self.series.label(k) for k in range(len(self.series.patches) + 1)]
+    def name(self) -> str:
+        return self.series.name if self.series else "none"
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The kernels of it, by the number of patches."""
+        return tuple(range(len(self.series.patches) + 1)) if self.series else (0,)
+
+    def label(self, step: int) -> str:
+        return self.series.label(step) if self.series else "base"
+
+
+class Choice(Value):
+    """Which modes, and which scenarios of the list."""
+
+    modes: tuple[str, ...]
+    scenarios: tuple[Scenario, ...]
+
+
+class Ran(Value):
+    """What came of running cells.  stopped: why not all of them, if so; folder: the evidence."""
+
+    outcomes: tuple[Outcome, ...]
+    stopped: str
+    folder: Path
 
 
 def test(
@@ -70,16 +92,13 @@ def test(
 ) -> tuple[RunResult, Path]:
     """Build all kernels, run all cells, judge; return the result and the folder of evidence."""
     started = time.monotonic()
-    chosen_modes = _choose("mode", modes, [mode.name for mode in order.arch.modes])
-    catalogue = read_catalogue(order.guest)
-    chosen = _choose("scenario", scenarios, [scenario.name for scenario in catalogue])
-    wanted = [scenario for scenario in catalogue if scenario.name in chosen]
-    sources, accel, built = _prepare(order, progress, None)
-    ready = [kernel for kernel in built if isinstance(kernel, BuiltKernel)]
-    labels = [kernel.label for kernel in ready]
-    cells = plan_cells(wanted, order.arch, labels, chosen_modes, full=full)
-    outcomes, folder = _run(order, accel, ready, cells, progress)
-    return _conclude(order, sources, accel, built, outcomes, folder, started), folder
+    choice = choose(order, modes, scenarios)
+    sources, site = _prepare(order, progress)
+    built = site.build(order, sources, sources.steps)
+    labels = [kernel.label for kernel in built if isinstance(kernel, BuiltKernel)]
+    cells = plan_cells(choice.scenarios, order.arch, labels, choice.modes, full=full)
+    ran = site.run(order, [(order, built, cells)])
+    return _conclude(order, sources, site, built, ran, started), ran.folder
 
 
 def rerun(order: Order, text: str, repeat: int, progress: Progress) -> tuple[RunResult, Path]:
@@ -89,13 +108,15 @@ def rerun(order: Order, text: str, repeat: int, progress: Progress) -> tuple[Run
     """
     started = time.monotonic()
     cell = parse_cell(text, read_catalogue(order.guest), order.arch)
-    sources, accel, built = _prepare(order, progress, cell.kernel)
+    sources, site = _prepare(order, progress)
+    step = _step(sources, cell.kernel)
+    first = sources.steps[0]
     cells = [cell] * repeat
-    if sources.expected is None and cell.kernel != sources.labels[0]:
-        cells.insert(0, msgspec.structs.replace(cell, kernel=sources.labels[0]))
-    ready = [kernel for kernel in built if isinstance(kernel, BuiltKernel)]
-    outcomes, folder = _run(order, accel, ready, cells, progress)
-    return _conclude(order, sources, accel, built, outcomes, folder, started), folder
+    if sources.expected is None and step != first:
+        cells.insert(0, msgspec.structs.replace(cell, kernel=sources.label(first)))
+    built = site.build(order, sources, sorted({first, step}))
+    ran = site.run(order, [(order, built, cells)])
+    return _conclude(order, sources, site, built, ran, started), ran.folder
 
 
 @contextmanager
@@ -105,11 +126,11 @@ def shell(
     """Boot the kernel of that label; the caller gets a function that gives the user the shell."""
     names = [known.name for known in order.arch.modes]
     number = names.index(_choose("mode", [mode or names[0]], names)[0])
-    _, accel, built = _prepare(order, progress, label)
-    kernel = built[-1]
+    sources, site = _prepare(order, progress)
+    kernel = site.build(order, sources, sorted({sources.steps[0], _step(sources, label)}))[-1]
     if isinstance(kernel, FailedKernel):
         raise kernel.error
-    spec = l1_spec(kernel, order.arch.modes[number], order.arch, accel)
+    spec = l1_spec(kernel, order.arch.modes[number], order.arch, site.accel)
     progress.step(f"booting {label} in mode {names[number]}", None)
     with (
         run_folder(order.results) as folder,
@@ -119,38 +140,79 @@ def shell(
         yield lambda: run_command(client, command) if command else interact(client)
 
 
-def _prepare(
-    order: Order, progress: Progress, upto: str | None
-) -> tuple[_Sources, Accel, list[BuiltKernel | FailedKernel]]:
-    _check_tools(order)
-    _check_results(order.results)
-    cache = Cache(order.cache)
-    base = find_base(order.kernel_src, order.version, cache.folder / "tarballs")
-    sources = _read_sources(order, base)
-    accel = choose_accel(order.arch)
-    progress.note(accel.why)
-    number = None
-    if upto is not None:
-        _choose("kernel", [upto], sources.labels)
-        number = sources.labels.index(upto)
-    built = list(
-        build_kernels(
-            base,
-            sources.series,
-            order.arch,
-            cache,
-            order.guest,
-            progress,
-            upto=number,
-            fragment=order.config,
-        )
+def choose(order: Order, modes: Sequence[str], scenarios: Sequence[str]) -> Choice:
+    """Look up the modes and scenarios that the user named; all if none."""
+    catalogue = read_catalogue(order.guest)
+    names = _choose("scenario", scenarios, [scenario.name for scenario in catalogue])
+    return Choice(
+        modes=tuple(_choose("mode", modes, [mode.name for mode in order.arch.modes])),
+        scenarios=tuple(scenario for scenario in catalogue if scenario.name in names),
     )
-    return sources, accel, built
 
 
-def _read_sources(order: Order, base: Base) -> _Sources:
+class Site:
+    """Where kernels are built and run: the cache, the base, the accelerator."""
+
+    def __init__(self, order: Order, progress: Progress) -> None:
+        _check_tools(order)
+        _check_results(order.results)
+        self.cache = Cache(order.cache)
+        self.base = find_base(order.kernel_src, order.version, self.cache.folder / "tarballs")
+        self.accel = choose_accel(order.arch)
+        self.progress = progress
+        progress.note(self.accel.why)
+
+    def build(
+        self, order: Order, sources: Sources, steps: Sequence[int]
+    ) -> list[BuiltKernel | FailedKernel]:
+        """Build some kernels of a series."""
+        return list(
+            build_kernels(
+                sources.base,
+                sources.series,
+                order.arch,
+                self.cache,
+                order.guest,
+                self.progress,
+                steps=steps,
+                fragment=order.config,
+            )
+        )
+
+    def run(
+        self,
+        order: Order,
+        plan: Sequence[tuple[Order, Sequence[BuiltKernel | FailedKernel], Sequence[Cell]]],
+    ) -> Ran:
+        """Run cells, each entry of the plan on its own kernels; order says how."""
+        groups = [group for entry in plan for group in _groups(*entry)]
+        count = sum(len(group.cells) for group in groups)
+        with (
+            run_folder(order.results) as folder,
+            lifetime.scratch(order.cache / "tmp") as scratch,
+        ):
+            self.progress.step(f"running {count} cells", count)
+            outcomes, stopped = run_groups(
+                groups,
+                order.arch,
+                self.accel,
+                Places(results=folder, scratch=scratch),
+                order.limits,
+                workers_for(order.workers),
+                lambda _: self.progress.advance(1),
+            )
+        return Ran(outcomes=tuple(outcomes), stopped=stopped, folder=folder)
+
+
+def _prepare(order: Order, progress: Progress) -> tuple[Sources, Site]:
+    site = Site(order, progress)
+    return read_sources(order, site.base), site
+
+
+def read_sources(order: Order, base: Base) -> Sources:
+    """Read the series that the order names, and what is known of it."""
     if order.series == "none":
-        return _Sources(base=base, series=None, expected=None)
+        return Sources(base=base, series=None, expected=None)
     bundled = order.bundled / order.version / order.series
     folder = bundled if bundled.is_dir() else Path(order.series)
     try:
@@ -161,7 +223,13 @@ def _read_sources(order: Order, base: Base) -> _Sources:
         ) from error
     facts = folder / "expected.toml"
     expected = read_expected(facts) if facts.is_file() else None
-    return _Sources(base=base, series=series, expected=expected)
+    return Sources(base=base, series=series, expected=expected)
+
+
+def _step(sources: Sources, label: str) -> int:
+    """Look up the kernel of that label."""
+    labels = [sources.label(step) for step in sources.steps]
+    return sources.steps[labels.index(_choose("kernel", [label], labels)[0])]
 
 
 def _check_results(results: Path) -> None:
@@ -195,85 +263,58 @@ def _choose(what: str, wanted: Sequence[str], known: Sequence[str]) -> list[str]
     return [name for name in known if name in wanted or not wanted]
 
 
-def _run(
-    order: Order,
-    accel: Accel,
-    kernels: Sequence[BuiltKernel],
-    cells: Sequence[Cell],
-    progress: Progress,
-) -> tuple[list[Outcome], Path]:
-    modes = {mode.name: mode for mode in order.arch.modes}
-    groups = list(_groups(kernels, modes, cells))
-    with run_folder(order.results) as folder, lifetime.scratch(order.cache / "tmp") as scratch:
-        progress.step(f"running {len(cells)} cells", len(cells))
-        outcomes = run_groups(
-            groups,
-            order.arch,
-            accel,
-            Places(results=folder, scratch=scratch, options=order.options),
-            order.limits,
-            workers_for(order.workers),
-            lambda _: progress.advance(1),
-        )
-        return list(outcomes), folder
-
-
 def _groups(
-    kernels: Sequence[BuiltKernel], modes: dict[str, Mode], cells: Sequence[Cell]
+    order: Order, kernels: Sequence[BuiltKernel | FailedKernel], cells: Sequence[Cell]
 ) -> Iterator[Group]:
     for kernel in kernels:
-        for name, mode in modes.items():
-            mine = tuple(c for c in cells if c.kernel == kernel.label and c.mode == name)
-            if mine:
-                yield Group(kernel=kernel, mode=mode, cells=mine)
+        for mode in order.arch.modes:
+            mine = [c for c in cells if (c.kernel, c.mode) == (kernel.label, mode.name)]
+            if mine and isinstance(kernel, BuiltKernel):
+                yield Group(kernel=kernel, mode=mode, cells=tuple(mine), options=order.options)
 
 
 def _conclude(
     order: Order,
-    sources: _Sources,
-    accel: Accel,
+    sources: Sources,
+    site: Site,
     built: Sequence[BuiltKernel | FailedKernel],
-    outcomes: Sequence[Outcome],
-    folder: Path,
+    ran: Ran,
     started: float,
 ) -> RunResult:
+    made = {kernel.patches: kernel for kernel in built}
     setting = Setting(
-        series=sources.series.name if sources.series else "none",
+        series=sources.name,
         origin=sources.series.origin if sources.series else "",
         base=sources.base.version,
         arch=order.arch.name,
-        accel=accel.why,
-        kernels=tuple(_state(k, label, sources, built) for k, label in enumerate(sources.labels)),
+        accel=site.accel.why,
+        kernels=tuple(state(order, sources, step, made.get(step)) for step in sources.steps),
         modes=tuple(mode.name for mode in order.arch.modes),
-        options=order.options,
     )
     scenarios = (*read_catalogue(order.guest), BOOT)
     seconds = round(time.monotonic() - started, 1)
-    result = judge_run(setting, outcomes, scenarios, sources.expected, seconds)
-    write_all(result, folder)
-    return result
+    return judge_run(setting, ran.outcomes, scenarios, sources.expected, seconds, ran.stopped)
 
 
-def _state(
-    k: int, label: str, sources: _Sources, built: Sequence[BuiltKernel | FailedKernel]
+def state(
+    order: Order, sources: Sources, step: int, kernel: BuiltKernel | FailedKernel | None
 ) -> KernelState:
-    subject = (
-        sources.series.patches[k - 1].subject if sources.series and k else sources.base.version
+    """Say of a kernel what the result needs to know; None if this run had no use for it."""
+    series = sources.series
+    release, failure, log = "", "", ""
+    if isinstance(kernel, BuiltKernel):
+        release = kernel.release
+    elif isinstance(kernel, FailedKernel):
+        failure, log = str(kernel.error), str(kernel.error.log or "")
+    return KernelState(
+        label=sources.label(step),
+        patches=step,
+        subject=series.patches[step - 1].subject if series and step else sources.base.version,
+        release=release,
+        failure=failure,
+        log=log,
+        options=order.options,
     )
-    for kernel in built:
-        if kernel.label != label:
-            continue
-        if isinstance(kernel, FailedKernel):
-            error = kernel.error
-            return KernelState(
-                label=label,
-                patches=k,
-                subject=subject,
-                failure=str(error),
-                log=str(error.log or ""),
-            )
-        return KernelState(label=label, patches=k, subject=subject, release=kernel.release)
-    return KernelState(label=label, patches=k, subject=subject)
 
 
 def workers_for(wanted: int) -> int:

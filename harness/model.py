@@ -234,6 +234,10 @@ class Outcome(Value):
     folder: str = ""
 
 
+# Why a run stopped before its end, where it was the user who stopped it.
+INTERRUPTED = "interrupted"
+
+
 # --- judge ----------------------------------------------------------------------------------
 
 

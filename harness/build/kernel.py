@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -56,12 +56,13 @@ def build_kernels(
     guest: Path,
     progress: Progress,
     *,
-    upto: int | None = None,
+    steps: Sequence[int] | None = None,
     fragment: Path | None = None,
 ) -> Iterator[BuiltKernel | FailedKernel]:
-    """Give the base and the base plus the first k patches, k = 1…upto, each when it is built.
+    """Give the base plus the first k patches for each k of steps, each when it is built.
 
-    guest: the folder guest-images; upto: all patches if None; fragment: the user's own options.
+    steps: the base and every patch if None.  guest: the folder guest-images; fragment: the user's
+    own options.
     What the cache has is not built.  A patch that doesn't build gives a FailedKernel, and the
     later kernels are built all the same.  UserError if a patch doesn't apply (before anything is
     built) or an option of the fragments takes no effect on the base; InfraError if the test
@@ -69,15 +70,9 @@ def build_kernels(
     used: make ends with the thread that started it.
     """
     count = len(series.patches) if series is not None else 0
-    if upto is not None and not 0 <= upto <= count:
-        raise UserError(
-            f"building the kernels up to patch {upto}",
-            f"the series has {count} patches",
-            f"choose a number from 0 to {count}",
-        )
-    count = count if upto is None else upto
-    line = _Line(base, series, count, arch, cache, guest, progress, fragment)
-    for k in range(count + 1):
+    chosen = range(count + 1) if steps is None else steps
+    line = _Line(base, series, max(chosen), arch, cache, guest, progress, fragment)
+    for k in chosen:
         yield line.kernel(k)
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.errors import EXIT_FINDINGS, EXIT_INFRA, EXIT_OK
+from harness.errors import EXIT_FINDINGS, EXIT_INFRA, EXIT_INTERRUPTED, EXIT_OK
 from harness.judge.expected import Expected, Surprise, broken_rules, surprises
 from harness.judge.properties import judge_cell, memory_class
 from harness.judge.table import Change, Entry, changes, make_table
-from harness.model import Finding, Grade, Outcome, Scenario, Value, Verdict
+from harness.model import INTERRUPTED, Finding, Grade, Outcome, Scenario, Value, Verdict
 
 
 class KernelState(Value):
-    """One kernel of a run.  failure: why it was not built, if it wasn't; log: its build's log."""
+    """One kernel of a run.
+
+    failure: why it was not built, if it wasn't; log: its build's log.  options: those of noref's
+    command line that choose it.  twin: another kernel of the run, which is the same state and ran
+    for both.
+    """
 
     label: str
     patches: int
@@ -20,10 +25,12 @@ class KernelState(Value):
     release: str = ""
     failure: str = ""
     log: str = ""
+    options: str = ""
+    twin: str = ""
 
 
 class Setting(Value):
-    """What was run, and on what.  options: those of the command line that chose it."""
+    """What was run, and on what."""
 
     series: str
     origin: str
@@ -32,11 +39,14 @@ class Setting(Value):
     accel: str
     kernels: tuple[KernelState, ...]
     modes: tuple[str, ...]
-    options: str = ""
 
 
 class RunResult(Value):
-    """The judged run.  expected: what was known of the series beforehand, if anything was."""
+    """The judged run.
+
+    expected: what was known of the series beforehand, if anything was.  stopped: why not all
+    cells were run, if they weren't.
+    """
 
     setting: Setting
     outcomes: tuple[Outcome, ...]
@@ -46,6 +56,7 @@ class RunResult(Value):
     surprises: tuple[Surprise, ...]
     expected: Expected | None
     seconds: float
+    stopped: str = ""
 
     @property
     def known(self) -> bool:
@@ -60,6 +71,10 @@ class RunResult(Value):
         entry = self.expected.entry_for(finding, number, self.setting.arch)
         return entry.why if entry is not None else ""
 
+    def options(self, label: str) -> str:
+        """Return the options of noref's command line that choose a kernel of the run."""
+        return next(kernel.options for kernel in self.setting.kernels if kernel.label == label)
+
     @property
     def unbuilt(self) -> tuple[KernelState, ...]:
         return tuple(kernel for kernel in self.setting.kernels if kernel.failure)
@@ -71,9 +86,11 @@ class RunResult(Value):
     @property
     def status(self) -> int:
         """The exit status: findings weigh more than errors, as they stand whatever else failed."""
+        if self.stopped == INTERRUPTED:
+            return EXIT_INTERRUPTED
         if self.surprises or self.unbuilt:
             return EXIT_FINDINGS
-        return EXIT_INFRA if self.errors or not self.verdicts else EXIT_OK
+        return EXIT_INFRA if self.errors or self.stopped or not self.verdicts else EXIT_OK
 
 
 def judge_run(
@@ -82,6 +99,7 @@ def judge_run(
     scenarios: Sequence[Scenario],
     expected: Expected | None,
     seconds: float,
+    stopped: str = "",
 ) -> RunResult:
     """Judge every outcome, and the series by what is known of it or else by the rule."""
     by_name = {scenario.name: scenario for scenario in scenarios}
@@ -107,4 +125,5 @@ def judge_run(
         surprises=tuple(red),
         expected=expected,
         seconds=seconds,
+        stopped=stopped,
     )

@@ -65,7 +65,7 @@ def make_suites(result: RunResult) -> tuple[Suite, ...]:
             verdict=verdict,
             surprises=found,
             excuse="" if found else _excuse(verdict, result),
-            word="finding" if found else _word(verdict, result.known),
+            word="finding" if found else _word(verdict, result),
         )
         suites.setdefault((verdict.cell.kernel, verdict.cell.mode), []).append(case)
     return tuple(
@@ -92,12 +92,18 @@ def _excuse(verdict: Verdict, result: RunResult) -> str:
         return ""
     lost = [f for f in verdict.findings if f.standing is Standing.lost]
     if result.known:
-        return "; ".join(f"expected: {claim(f)}, as {result.reason(f)}" for f in lost)
+        return "; ".join(_known(f, result.reason(f)) for f in lost)
     why = "not held against the series, as no kernel before had it"
     return f"{why}: {', '.join(claim(f) for f in lost)}"
 
 
-def _word(verdict: Verdict, known: bool) -> str:
+def _known(finding: Finding, reason: str) -> str:
+    said = claim(finding)
+    return f"expected: {said}, as {reason}" if reason else f"nothing is known: {said}"
+
+
+def _word(verdict: Verdict, result: RunResult) -> str:
     if verdict.grade is Grade.failed:
-        return "fail as expected" if known else "fail, no finding"
+        lost = (f for f in verdict.findings if f.standing is Standing.lost)
+        return "fail as expected" if all(map(result.reason, lost)) else "fail, no finding"
     return str(verdict.grade.value)

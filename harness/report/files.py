@@ -8,6 +8,8 @@ from pathlib import Path
 from harness.errors import InfraError
 
 JSON = "result.json"
+COMPARISON = "comparison.json"
+SUMMARY = "summary.txt"
 JUNIT = "junit.xml"
 KTAP = "result.ktap"
 HTML = "report.html"

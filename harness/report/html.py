@@ -9,10 +9,12 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.dmesg import Splat
+from harness.judge.comparison import Comparison
 from harness.judge.result import RunResult
 from harness.model import Cell, Finding, Subtest
 from harness.report import text
 from harness.report.cases import Case, Suite, make_suites
+from harness.report.columns import mark
 from harness.report.condense import condense_changes
 from harness.report.files import CONSOLE, JSON, JUNIT, write_file
 from harness.report.summary import grades_line, setting_line, surprised, verdict_line
@@ -23,13 +25,13 @@ _SPLAT_LIMIT = 6000
 _STEPS = 40
 
 
-def write_html(result: RunResult, path: Path) -> None:
+def write_html(result: RunResult, path: Path, comparison: Comparison | None = None) -> None:
     """Write the page; its links to evidence are relative to the run's folder, where it lies."""
-    write_file(path, html(result).encode())
+    write_file(path, html(result, comparison).encode())
 
 
-def html(result: RunResult) -> str:
-    """Return the page.
+def html(result: RunResult, comparison: Comparison | None = None) -> str:
+    """Return the page, with the columns side by side at its top if it is a comparison.
 
     Whatever it shows goes through the template's autoescape, and the functions of text.py.
     """
@@ -40,6 +42,7 @@ def html(result: RunResult) -> str:
         .get_template("report.html.j2")
         .render(
             result=result,
+            comparison=comparison,
             setting=setting_line(result),
             verdict=verdict_line(result),
             grades=grades_line(result, suites),
@@ -72,6 +75,8 @@ def _environment() -> Environment:
         "duration": text.duration,
         "surprised": surprised,
         "anchor": _anchor,
+        "mark": mark,
+        "cell_anchor": lambda cell: quote(text.line(str(cell))),
         "console": _console,
         "tally": _tally,
         "hint": _hint,

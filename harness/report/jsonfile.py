@@ -9,6 +9,7 @@ import msgspec
 
 from harness.errors import UserError
 from harness.judge.result import RunResult
+from harness.model import Value
 from harness.report.files import write_file
 
 # What JSON may hold as it is, but a terminal that shows the file would obey: DEL, C1 controls,
@@ -16,8 +17,8 @@ from harness.report.files import write_file
 _UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-def write_json(result: RunResult, path: Path) -> None:
-    """Write the run; `read_json` gives back an equal one."""
+def write_json(result: Value, path: Path) -> None:
+    """Write the run, or what else a command ends in; `read_json` gives back an equal run."""
     text = msgspec.json.format(msgspec.json.encode(result), indent=1).decode()
     # All of these can only stand within strings, where the escape means the same.
     text = _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
@@ -32,13 +33,12 @@ def read_json(path: Path) -> RunResult:
         raise UserError(f"reading the run {path}", str(error), "give a result.json") from error
 
 
-def schema() -> bytes:
+def schema(kind: type[Value] = RunResult) -> bytes:
     """Return the JSON schema of what `write_json` writes."""
     text = msgspec.json.encode(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "title": "A judged run",
-            **msgspec.json.schema(RunResult),
+            **msgspec.json.schema(kind),
         }
     )
     return msgspec.json.format(text, indent=1) + b"\n"

@@ -24,7 +24,7 @@ def write_junit(result: RunResult, path: Path) -> None:
     for kernel in result.unbuilt:
         report.add_testsuite(_unbuilt(kernel))
     for suite in make_suites(result):
-        report.add_testsuite(_suite(suite, result.setting.options))
+        report.add_testsuite(_suite(suite, result.options(suite.kernel)))
     if not result.verdicts:
         report.add_testsuite(_nothing())
     report.update_statistics()  # type: ignore[no-untyped-call]

@@ -25,7 +25,7 @@ def ktap(result: RunResult) -> str:
     suites = make_suites(result)
     lines = ["KTAP version 1", f"1..{len(suites) + len(result.unbuilt)}"]
     for number, suite in enumerate(suites, 1):
-        lines += [f"  {text}" for text in _subtest(suite, result.setting.options)]
+        lines += [f"  {text}" for text in _subtest(suite, result.options(suite.kernel))]
         lines.append(f"{_ok(all(map(_good, suite.cases)))} {number} {_escape(suite.name)}")
     for number, kernel in enumerate(result.unbuilt, len(suites) + 1):
         lines.append(f"# {line(kernel.failure)}")

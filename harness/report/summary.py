@@ -19,6 +19,8 @@ def verdict_line(result: RunResult) -> str:
     if result.errors:
         said = "which say" if len(result.errors) > 1 else "which says"
         parts.append(f"{count(len(result.errors), 'error')}, {said} nothing of the kernel")
+    if result.stopped:
+        parts.append(f"stopped before the end ({line(result.stopped)})")
     if not result.verdicts:
         parts.append("nothing ran")
     if parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +14,7 @@ from harness.model import Cell
 from harness.report import files
 from harness.report.cases import make_suites
 from harness.report.condense import condense_changes, pick_surprises
+from harness.report.page import Page
 from harness.report.sheet import heading, table_lines
 from harness.report.summary import grades_line, setting_line, verdict_line
 from harness.report.table import make_view
@@ -22,29 +23,34 @@ from harness.report.text import claim, command, count, line, place
 _SURPRISES = 8
 _ERRORS = 8
 _MORE = 12
-# What rich takes for the width of what is no terminal is too narrow for the table, and a log
-# has no width.
-_LOG_WIDTH = 100
-_ASCII = str.maketrans({"–": "-", "→": ">", "…": "~", "×": "x", "\ufffd": "?"})
 
 
 def show(result: RunResult, console: Console, folder: Path) -> None:
     """Print the judged run; folder: where its files are."""
-    page = _Page(console)
+    page = Page(console)
     page.lines(table_lines(make_view(result), page.width))
     _changes(page, result)
+    show_findings(page, result, folder)
+    show_end(page, result, folder, (files.JSON, files.JUNIT, files.HTML))
+
+
+def show_findings(page: Page, result: RunResult, folder: Path) -> None:
+    """Print what is not as expected: kernels that weren't built, surprises, errors."""
     _unbuilt(page, result)
     _surprises(page, result, folder)
     _errors(page, result, folder)
+
+
+def show_end(page: Page, result: RunResult, folder: Path, names: Sequence[str]) -> None:
+    """Print the verdict, and where the files of that name are."""
     page.gap()
     page.say(Text(verdict_line(result), style="bold red" if result.status else "bold green"))
     page.say(Text(f"{grades_line(result, make_suites(result))}; {setting_line(result)}"))
-    names = ", ".join((files.JSON, files.JUNIT, files.HTML))
-    page.raw(f"{folder}/: {names}")
+    page.raw(f"{folder}/: {', '.join(names)}")
     page.say(Text(f"L1: {line(result.setting.accel)}", style="dim"))
 
 
-def _changes(page: _Page, result: RunResult) -> None:
+def _changes(page: Page, result: RunResult) -> None:
     if len({entry.kernel for entry in result.table}) < 2:
         return
     page.gap()
@@ -63,7 +69,7 @@ def _changes(page: _Page, result: RunResult) -> None:
             page.say(text, hang=len(line(kernel.label, 40)) + 2)
 
 
-def _unbuilt(page: _Page, result: RunResult) -> None:
+def _unbuilt(page: Page, result: RunResult) -> None:
     for kernel in result.unbuilt:
         page.gap()
         text = heading(kernel, page.width)
@@ -74,7 +80,7 @@ def _unbuilt(page: _Page, result: RunResult) -> None:
             page.raw(f"  {line(kernel.log, 1000)}")
 
 
-def _surprises(page: _Page, result: RunResult, folder: Path) -> None:
+def _surprises(page: Page, result: RunResult, folder: Path) -> None:
     chosen, more = pick_surprises(result.surprises, _SURPRISES)
     for surprise in chosen:
         page.gap()
@@ -83,7 +89,7 @@ def _surprises(page: _Page, result: RunResult, folder: Path) -> None:
     _tail(page, len(result.surprises) - len(chosen), "finding", more)
 
 
-def _surprise(page: _Page, surprise: Surprise) -> None:
+def _surprise(page: Page, surprise: Surprise) -> None:
     finding, cell = surprise.finding, surprise.finding.cell
     where = line(f"{cell.kernel} {cell.mode}:", 80)
     text = Text.assemble("! ", (where, "bold"), f" {claim(finding)}")
@@ -92,16 +98,16 @@ def _surprise(page: _Page, surprise: Surprise) -> None:
     page.say(Text(f"{place(cell)}: {line(finding.evidence)}"), indent=2)
 
 
-def _again(page: _Page, cell: Cell, result: RunResult, folder: Path) -> None:
+def _again(page: Page, cell: Cell, result: RunResult, folder: Path) -> None:
     """Print the command that runs the cell again, and where its evidence is."""
-    page.raw(f"  {command(cell, result.setting.options)}")
+    page.raw(f"  {command(cell, result.options(cell.kernel))}")
     for outcome in result.outcomes:
         if outcome.cell == cell and outcome.folder:
             page.raw(f"  {line(str(folder / outcome.folder), 1000)}/")
             break
 
 
-def _errors(page: _Page, result: RunResult, folder: Path) -> None:
+def _errors(page: Page, result: RunResult, folder: Path) -> None:
     shown = result.errors[:_ERRORS]
     for verdict in shown:
         page.gap()
@@ -112,43 +118,10 @@ def _errors(page: _Page, result: RunResult, folder: Path) -> None:
     _tail(page, len(result.errors) - len(shown), "error", ())
 
 
-def _tail(page: _Page, number: int, what: str, where: tuple[str, ...]) -> None:
+def _tail(page: Page, number: int, what: str, where: tuple[str, ...]) -> None:
     if number:
         page.gap()
         page.say(Text(f"and {count(number, f'more {what}', f'more {what}s')}, see {files.HTML}"))
         page.lines(Text(f"  {text}") for text in where[:_MORE])
         if len(where) > _MORE:
             page.say(Text(f"and in {count(len(where) - _MORE, 'more field')} of the table"), 2)
-
-
-class _Page:
-    """A console that is given text only, never markup."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._tty = console.is_terminal
-        self._ascii = not console.encoding.lower().startswith("utf")
-        self.width = console.width if self._tty else max(console.width, _LOG_WIDTH)
-
-    def say(self, text: Text, indent: int = 0, hang: int = 0) -> None:
-        """Print prose: wrapped with a hanging indent on a terminal, one line in a log."""
-        room = self.width - indent - hang
-        wrap = self._tty and len(text) > self.width - indent and room > 20
-        parts = text.wrap(self._console, room) if wrap else [text]
-        for number, part in enumerate(parts):
-            left = indent + (hang if number else 0)
-            part.rstrip()
-            self.lines([Text(" " * left).append_text(part)])
-
-    def raw(self, text: str) -> None:
-        """Print what may be copied: never wrapped by us."""
-        self.lines([Text(text, style="dim")])
-
-    def gap(self) -> None:
-        self.lines([Text()])
-
-    def lines(self, lines: Iterable[Text]) -> None:
-        for text in lines:
-            if self._ascii:
-                text.plain = text.plain.translate(_ASCII).encode("ascii", "replace").decode()
-            self._console.print(text, soft_wrap=True, highlight=False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -13,7 +14,18 @@ from harness.errors import NorefError
 from harness.machine.accel import Accel
 from harness.machine.l1 import L1Failed, save
 from harness.machine.qemu import Spec
-from harness.model import Arch, BuiltKernel, Cell, End, Mode, Outcome, Property, Scenario, Value
+from harness.model import (
+    INTERRUPTED,
+    Arch,
+    BuiltKernel,
+    Cell,
+    End,
+    Mode,
+    Outcome,
+    Property,
+    Scenario,
+    Value,
+)
 from harness.run.cell import cell_folder, keep, read_log, run_cell
 
 # ignore_loglevel: `quiet` and its kin hide WARNINGs; panic=-1: a panic ends QEMU at once;
@@ -39,22 +51,22 @@ class Limits(Value):
 
 
 class Places(Value):
-    """results: where evidence is kept; scratch: where saved states live while they are used.
-
-    options: what chose the kernels on noref's command line, for the commands in the evidence.
-    """
+    """results: where evidence is kept; scratch: where saved states live while they are used."""
 
     results: Path
     scratch: Path
-    options: str = ""
 
 
 class Group(Value):
-    """The cells of one kernel and mode."""
+    """The cells of one kernel and mode.
+
+    options: what chooses the kernel on noref's command line, for the commands in the evidence.
+    """
 
     kernel: BuiltKernel
     mode: Mode
     cells: tuple[Cell, ...]
+    options: str = ""
 
 
 def l1_spec(kernel: BuiltKernel, mode: Mode, arch: Arch, accel: Accel) -> Spec:
@@ -75,15 +87,9 @@ def run_group(
     limits: Limits,
     tell: Callable[[Outcome], None],
     stop: Event,
-) -> list[Outcome]:
+) -> None:
     """Run the cells one after the other, each from the saved state; tell each outcome at once."""
     results = places.results
-    outcomes: list[Outcome] = []
-
-    def add(outcome: Outcome) -> None:
-        outcomes.append(outcome)
-        tell(outcome)
-
     folder = results / "boots" / group.kernel.label / group.mode.name
     folder.mkdir(parents=True, exist_ok=True)
     console = folder / "console.log"
@@ -93,25 +99,24 @@ def run_group(
         saved = save(spec, group.mode, scratch, console, limits.boot)
         boot = _boot_complaints(group, console, results)
         if boot is not None:
-            add(boot)
+            tell(boot)
         for cell in group.cells:
             if stop.is_set():
                 break
-            add(run_cell(saved, cell, results, limits.cell, places.options))
+            tell(run_cell(saved, cell, results, limits.cell, group.options))
     except (L1Failed, NorefError) as failure:
         end = failure.end if isinstance(failure, L1Failed) else End.qemu
         note = f"{failure}; log: {console}"
         for cell in group.cells:
-            add(_unbooted(cell, end, note, console, spec, places))
+            tell(_unbooted(group, cell, end, note, console, spec, results))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return outcomes
 
 
 def _unbooted(
-    cell: Cell, end: End, note: str, console: Path, spec: Spec, places: Places
+    group: Group, cell: Cell, end: End, note: str, console: Path, spec: Spec, results: Path
 ) -> Outcome:
-    folder = cell_folder(places.results, cell)
+    folder = cell_folder(results, cell)
     if console.exists():
         shutil.copyfile(console, folder / "console.log")
     outcome = Outcome(
@@ -119,9 +124,9 @@ def _unbooted(
         end=end,
         note=note,
         splats=find_splats(read_log(console)),
-        folder=str(folder.relative_to(places.results)),
+        folder=str(folder.relative_to(results)),
     )
-    keep(outcome, places.options, spec.by_hand(), folder)
+    keep(outcome, group.options, spec.by_hand(), folder)
     return outcome
 
 
@@ -154,32 +159,39 @@ def run_groups(
     workers: int,
     tell: Callable[[Outcome], None],
     make_executor: Callable[[int], Executor] = ThreadPoolExecutor,
-) -> Iterator[Outcome]:
-    """Run the groups side by side; yield all outcomes in the order of the plan.
+) -> tuple[list[Outcome], str]:
+    """Run the groups side by side; return all outcomes in the order of the plan.
 
-    An interrupt lets the cells that run come to their end, starts no more, and goes on up.
+    An interrupt, or a machine that refuses (a full disk), lets the cells that run come to their
+    end and starts no more: then the second value says what it was.
     """
     stop = Event()
-    done: dict[int, list[Outcome]] = {}
+    kept: list[list[Outcome]] = [[] for _ in groups]
+    stopped = ""
+
+    def add(number: int, outcome: Outcome) -> None:
+        kept[number].append(outcome)
+        tell(outcome)
+
     with make_executor(workers) as pool:
-        futures = {
+        futures = [
             pool.submit(
                 run_group,
                 group,
                 l1_spec(group.kernel, group.mode, arch, accel),
                 places,
                 limits,
-                tell,
+                partial(add, number),
                 stop,
-            ): number
+            )
             for number, group in enumerate(groups)
-        }
+        ]
         try:
             for future in as_completed(futures):
-                done[futures[future]] = future.result()
-        except BaseException:
+                future.result()
+        except (KeyboardInterrupt, OSError) as error:
+            stopped = str(error) or INTERRUPTED
+        finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    for number in range(len(groups)):
-        yield from done[number]
+    return [outcome for outcomes in kept for outcome in outcomes], stopped

@@ -67,7 +67,7 @@ def test_going_back_to_an_earlier_state_rebuilds_from_the_pristine_files(site: S
     site.build(series(FORK, EXIT))
     shutil.rmtree(site.folder / "cache/kernel")
     site.compiled()
-    assert built(site.build(upto=None)[0]).image.read_text() == "exit\nfork\n"
+    assert built(site.build()[0]).image.read_text() == "exit\nfork\n"
     assert site.compiled() == ["exit.c", "fork.c"]
 
 
@@ -100,15 +100,17 @@ def test_a_series_that_does_not_apply_costs_no_build(site: Site) -> None:
     assert site.compiled() == []
 
 
-@pytest.mark.parametrize("upto", [-1, 2])
-def test_more_patches_than_there_are_is_the_users_error(site: Site, upto: int) -> None:
-    with pytest.raises(UserError, match="the series has 1 patches"):
-        site.build(series(FORK), upto=upto)
+def test_only_the_steps_that_are_asked_for_are_built(site: Site) -> None:
+    broken = ("kernel/fork.c", "fork", "BROKEN")
+    chosen = site.build(series(EXIT, broken, ("kernel/fork.c", "BROKEN", "fork3")), steps=(0, 3))
+    assert [built(kernel).label for kernel in chosen] == ["base", "noref+3"]
+    assert built(chosen[1]).image.read_text() == "exit1\nfork3\n"
+    assert site.compiled() == ["exit.c", "exit.c", "fork.c", "fork.c"]
 
 
-def test_no_more_than_the_first_patches_are_built(site: Site) -> None:
-    broken = ("kernel/exit.c", "no", "such line")
-    assert [built(k).label for k in site.build(series(FORK, broken), upto=1)] == ["base", "noref+1"]
+def test_patches_after_the_last_step_need_not_apply(site: Site) -> None:
+    chosen = site.build(series(FORK, ("kernel/exit.c", "no", "such line")), steps=(1,))
+    assert [built(kernel).label for kernel in chosen] == ["noref+1"]
 
 
 def test_an_option_without_effect_is_the_users_error_on_the_base(site: Site) -> None:

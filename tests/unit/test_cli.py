@@ -63,7 +63,7 @@ class Command:
             self._monkeypatch.setattr(module, "missing_tools", lambda *_: missing)
 
     def __call__(self, *words: str) -> Ended:
-        if words and words[0] in ("test", "run", "shell"):
+        if words and words[0] in ("test", "compare", "run", "shell"):
             words = (words[0], *self._places, *words[1:])
         self._monkeypatch.setattr(sys, "argv", ["noref", *words])
         with pytest.raises(SystemExit) as caught:
@@ -89,6 +89,11 @@ def noref(
     [
         (["test", "--scenario", "no_such"], ["'no_such'", "guest_write", "freed_vm_close"]),
         (["test", "--mode", "nvhe"], ["'nvhe'", "tdp, legacy, shadow"]),
+        (["compare", "--mode", "nvhe", "noref"], ["'nvhe'", "tdp, legacy, shadow"]),
+        (["compare", "--scenario", "no_such", "noref"], ["'no_such'", "guest_write"]),
+        (["compare", "noref", "none"], ["the base is always there"]),
+        (["compare", "noref", "noref"], ["both are named noref"]),
+        (["compare", "/no/such/series"], ["/no/such/series"]),
         (["test", "--mode", "tdp", "--mode", ""], ["''", "tdp, legacy, shadow"]),
         (["run", "base/tdp/tail/fault/no_such"], ["'no_such'", "guest_write"]),
         (["run", "base/nvhe/tail/fault/guest_write"], ["'nvhe'", "tdp, legacy, shadow"]),
@@ -123,6 +128,8 @@ def test_a_name_that_is_not_known_is_the_users_error_with_the_alternatives(
         (["test", "--config", "/no/such/file"], "/no/such/file"),
         (["test", "--guest-images", "/no/such/folder"], "/no/such/folder"),
         (["test", "more"], "more"),
+        (["compare"], "SERIES"),
+        (["compare", "--series", "noref"], "--series"),
         (["run"], "CELL"),
         (["run", "--repeat", "0", "base/tdp/tail/fault/guest_write"], "0"),
         (["doctor", "--arch", "sparc"], "x86_64"),

@@ -343,7 +343,7 @@ def unbooted(
     )
     told: list[Outcome] = []
     (folder / "scratch").mkdir()
-    outcomes = run_group(
+    run_group(
         Group(kernel=kernel, mode=SPEC.arch.modes[0], cells=cells),
         SPEC,
         Places(results=folder / "results", scratch=folder / "scratch"),
@@ -351,9 +351,8 @@ def unbooted(
         told.append,
         Event(),
     )
-    assert told == outcomes
     assert list((folder / "scratch").iterdir()) == []
-    return outcomes
+    return told
 
 
 @pytest.mark.parametrize(
