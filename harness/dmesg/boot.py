@@ -23,6 +23,14 @@ _PROBE = 6
 _PROBE_RECORDS = 400
 
 
+_ABOUT_BOOT = re.compile(rb"Linux version |reboot: |kexec_core: ")
+
+
+def is_about_boot(body: bytes) -> bool:
+    """Whether BootWatch may want to know of this at any time."""
+    return _ABOUT_BOOT.match(body) is not None
+
+
 def is_banner(body: bytes) -> bool:
     """Whether a kernel begins to run here."""
     return _BANNER.match(body) is not None

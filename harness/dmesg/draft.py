@@ -129,12 +129,12 @@ class Draft:
     def take_run(self, run: Run, base: int, number: int) -> None:
         """Take lines that look like a report's; the block begins at byte `base` of the log."""
         bodies = run.bodies
-        if not self.announced or not self.evident:
-            text = b"\n".join(bodies)
-            if not self.evident:
-                self.evident = is_evidence(text)
-                self.prefixed = self.prefixed or (self.evident and run.prefixed)
-            self.announced = self.announced or is_context(text)
+        if not self.announced:
+            self.announced = is_context(run.text)
+            # All context is evidence.
+            if not self.evident and (self.announced or is_evidence(run.text)):
+                self.evident = True
+                self.prefixed = self.prefixed or run.prefixed
         self._add(bodies[0], base + run.end - 1, run.time, number)
         room = MAX_LINES - len(self.lines)
         self.lines.extend(bodies[1 : 1 + max(room, 0)])

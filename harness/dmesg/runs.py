@@ -16,11 +16,13 @@ from harness.dmesg.records import ANY_STAMP, CTIME, DECODED, MAX_BODY, PREFIX, S
 
 class Run(NamedTuple):
     """Lines that may be a report's. `begin` and `end` are where they are in the block, the last
-    newline included; `over`: the last one is an end marker."""
+    newline included; `text` is the bodies in one; `over`: the last one is an end marker. Without
+    bodies, the lines have to be read singly."""
 
     begin: int
     end: int
     bodies: list[bytes]
+    text: bytes
     caller: bytes
     time: float | None
     prefixed: bool
@@ -43,24 +45,27 @@ class _Format:
         self._called = b"<caller>" in first
         self._unit = unit
 
-    def find(self, block: bytes, at: int, stop: int) -> Run | int:
-        """The run that begins here, or where it ends if its lines have to be read singly."""
+    def find(self, block: bytes, at: int, stop: int) -> Run | None:
+        """The run that begins here."""
         match = self._run.match(block, at, stop)
         if match is None:
-            return at
-        end = match.end()
-        text = match.group()
-        bodies: list[bytes] = self._bodies.findall(text)
-        # Escapes, records in mid-line and very long lines are for the reader of single lines.
-        if b"\x1b" in text or ANY_STAMP.search(b"\n".join(bodies)) is not None:
-            return end
-        if len(text) > MAX_BODY and max(map(len, bodies)) > MAX_BODY:
-            return end
+            return None
+        lines = match.group()
+        bodies: list[bytes] = self._bodies.findall(lines)
+        text = b"\n".join(bodies)
+        # Escapes, records in mid-line and very long lines need a closer look.
+        if (
+            b"\x1b" in text
+            or ANY_STAMP.search(text) is not None
+            or (len(lines) > MAX_BODY and max(map(len, bodies)) > MAX_BODY)
+        ):
+            bodies = []
         time = None
         if self._timed:
             time = float(match["end"] or match["last"] or match["time"]) / self._unit
         caller = (match["caller"] or b"").strip(b"[ ]") if self._called else b""
-        return Run(at, end, bodies, caller, time, self._prefixed, match["over"] is not None)
+        over = match["over"] is not None
+        return Run(at, match.end(), bodies, text, caller, time, self._prefixed, over)
 
 
 _CALLER = rb"(?P<caller>(?>\[ {0,6}[TC]\d{1,10}\] ?+|))"
@@ -76,6 +81,7 @@ def _stamped(before: bytes) -> _Format:
 
 
 # printk's own
+_IS_STAMPED = re.compile(rb"(?:<\d{1,3}>)?\[ {0,5}\d{1,8}\.")
 _STAMPED = _stamped(rb"(?:<\d{1,3}>)?")
 _OTHERS = (
     # nothing at all
@@ -98,14 +104,11 @@ _OTHERS = (
 )
 
 
-def find_run(block: bytes, at: int, stop: int, stamped: bool) -> Run | int:
-    """The run that begins at this line, or where it ends if its lines have to be read singly;
-    `stamped`: the line begins as printk's lines do."""
-    if stamped:
-        return _STAMPED.find(block, at, stop)
-    found: Run | int = at
-    for form in _OTHERS:
-        found = form.find(block, at, stop)
-        if found != at:
-            break
-    return found
+def find_run(block: bytes, at: int, stop: int) -> Run | None:
+    """The run that begins at this line, if one does."""
+    run = _STAMPED.find(block, at, stop)
+    if run is None and _IS_STAMPED.match(block, at, stop) is None:
+        for form in _OTHERS:
+            if (run := form.find(block, at, stop)) is not None:
+                break
+    return run

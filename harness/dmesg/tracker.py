@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 
-from harness.dmesg.boot import BootWatch, is_banner
+from harness.dmesg.boot import BootWatch, is_about_boot, is_banner
 from harness.dmesg.conclude import conclude
 from harness.dmesg.draft import Draft
 from harness.dmesg.kinds import Kind
@@ -68,9 +68,9 @@ class Tracker:
     def push(self, record: Record, hot: bool) -> None:
         """Take one more record. `hot`: its line has one of the triggers."""
         self._count(1)
-        if hot and is_banner(record.body):
-            self._close_all()
-        if hot or not self._boot.idle:
+        if not self._boot.idle or (hot and is_about_boot(record.body)):
+            if hot and is_banner(record.body):
+                self._close_all()
             self.done.extend(self._boot.push(record))
         found = find_kind(record.body) if hot else None
         if found is None or (found[0].weak and self._is_claimed(record)):
@@ -150,55 +150,49 @@ class Tracker:
         draft = self._open.get(record.caller)
         return draft is not None and draft.kind is not CUT_HERE and not draft.finished
 
-    def follow(self, block: bytes, at: int, stop: int, base: int) -> int:
+    def follow(self, block: bytes, at: int, stop: int, base: int) -> None:
         """Take the lines block[at:stop], none of which has a trigger, until nothing is being
-        gathered any more. Gives where it stopped.
+        gathered any more.
 
         This is push() for the many lines of which all that matters is which report they go to.
         """
         single = at  # up to here, a run was already looked at
-        while at < stop:
-            match = PLAIN_LINE.match(block, at, stop)
-            if match is None:
+        while at < stop and not self.idle:
+            calm = self._boot.idle and not self._guests
+            if calm and at >= single and (run := find_run(block, at, stop)) is not None:
+                single = run.end
+                if self._take_run(run, base):
+                    at = single
+                    continue
+            line = PLAIN_LINE.match(block, at, stop)
+            if line is None:
                 at += 1  # a blank line
                 continue
-            begin, end = match.span()
+            begin, end = line.span()
             at = end + 1
-            if self._boot.idle and not self._guests:
-                if not self._open:
-                    return begin
-                when, caller, body = match.groups()
-                if begin >= single:
-                    found = find_run(block, begin, stop, body is not None)
-                    if isinstance(found, Run):
-                        single = found.end
-                        if self._take(found, base):
-                            at = single
-                            continue
-                    else:
-                        single = found
-                if (
-                    body is not None
-                    and (b"[" not in body or GLUE.search(body) is None)
-                    and b"\x1b" not in body
-                ):
-                    draft = self._open.get(caller or b"")
-                    if draft is not None:
-                        self._count(1)
-                        if not draft.take(
-                            body.rstrip(), base + end, float(when), True, self._number
-                        ):
-                            self._open.pop(draft.caller, None)
-                            self._conclude(draft, cut_short=False)
-                        continue
-                    if not body.startswith(b"NMI backtrace"):
-                        self._count(1)
-                        continue
-            self.read(block, begin, end, base, hot=False)
-        return stop
+            if not (calm and self._take_line(line, base)):
+                self.read(block, begin, end, base, hot=False)
 
-    def _take(self, run: Run, base: int) -> bool:
+    def _take_line(self, line: re.Match[bytes], base: int) -> bool:
+        """Take a line with printk's own prefix. False: it needs a closer look."""
+        when, caller, body = line.groups()
+        if body is None or b"\x1b" in body or (b"[" in body and GLUE.search(body) is not None):
+            return False
+        draft = self._open.get(caller or b"")
+        if draft is None and body.startswith(b"NMI backtrace"):
+            return False
+        self._count(1)
+        if draft is not None and not draft.take(
+            body.rstrip(), base + line.end(), float(when), True, self._number
+        ):
+            self._open.pop(draft.caller, None)
+            self._conclude(draft, cut_short=False)
+        return True
+
+    def _take_run(self, run: Run, base: int) -> bool:
         """Take lines all at once. False: they have to be read singly."""
+        if not run.bodies:
+            return False
         if not run.prefixed and self._stamped is not None:
             # Userspace's, or some are.
             foreign = base + run.begin > self._stamped

@@ -56,12 +56,10 @@ def read_in_chunks(log: bytes, size: int) -> tuple[Splat, ...]:
     return tuple(sorted(splats, key=lambda splat: (splat.start, splat.end)))
 
 
-def _follow_singly(self: Tracker, block: bytes, at: int, stop: int, base: int) -> int:
-    for match in re.compile(rb"[^\n]+").finditer(block, at, stop):
-        if self.idle:
-            return match.start()
-        self.read(block, match.start(), match.end(), base, hot=False)
-    return stop
+def _follow_singly(self: Tracker, block: bytes, at: int, stop: int, base: int) -> None:
+    for line in re.compile(rb"[^\n]+").finditer(block, at, stop):
+        if not self.idle:
+            self.read(block, line.start(), line.end(), base, hot=False)
 
 
 def read_singly(log: bytes) -> tuple[Splat, ...]:
