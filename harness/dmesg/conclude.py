@@ -73,7 +73,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
         function=function,
         source=source,
         line=line,
-        task=groups.get("comm") or context.task,
+        task=(groups.get("comm") or context.task).replace("\t", " "),
         pid=_number(groups.get("pid"), context.pid),
         cpu=_number(groups.get("cpu"), context.cpu, _stalled_cpu(kind, text)),
         taint=context.taint,
@@ -191,7 +191,10 @@ def _title(template: str, function: str, groups: dict[str, str]) -> str:
         value = groups.get(name, "")
         return value if name == "cache" else stable(value)
 
-    return " ".join(_FIELDS.sub(fill, template).split())[:_TITLE]
+    title = template.replace("{function}", function)
+    if "{" in title:
+        title = _FIELDS.sub(fill, template)
+    return " ".join(title.split())[:_TITLE]
 
 
 def _held_at(text: str) -> str:

@@ -34,9 +34,12 @@ TRIGGERS = (
     *(b"MSR access error", b"nobody cared", b"CFI failure", b"Corrupted page table"),
     *(b"inconsistent lock state", b"Linux version", b"reboot: ", b"kexec_core"),
 )
-# All rows at once: the number of the group is that of the row.
+# All rows at once: the number of the group is that of the row. It stands at the row's end, so that
+# re sees the row's first byte, and passes over the row where the line has another one.
 _ANY_KIND = re.compile(
-    b"|".join(b"(" + re.sub(rb"\(\?P<\w+>", b"(?:", kind.pattern.pattern) + b")" for kind in KINDS)
+    b"|".join(
+        b"(?:" + re.sub(rb"\(\?P<\w+>", b"(?:", kind.pattern.pattern) + b")()" for kind in KINDS
+    )
 )
 _NOT_SYNCING = rb"Kernel panic - not syncing: "
 # panic() messages that only say what becomes of a complaint before: of any, or of a dead task.

@@ -113,3 +113,8 @@ def test_a_line_without_end_is_cut_at_the_same_places_however_it_is_read(size: i
     log = b"".join(b"[   12.345678] " + line for line in REPORTS[0]) * 30
     assert len(log) > 20_000
     assert read_in_chunks(log, size) == find_splats(log) != ()
+
+
+def test_a_tab_in_a_task_is_a_space() -> None:
+    (splat,) = find_splats(b"a\tb invoked oom-killer: x\n f+0x1/0x2\n")
+    assert splat.task == "a b"
