@@ -21,7 +21,7 @@ REPORTING = _any_of(
     r"show_(?:stack|regs|trace_log_lvl|regs_print_info)\w*",
     r"dump_backtrace\w*",
     r"__warn(?:_\w+)?|warn_slowpath_\w+|__?report_bug\w*|handle_bug|bug_handler|fixup_bug",
-    r"v?panic|nmi_panic|check_panic_on_warn|(?:__)?die\w*|oops_\w+|crash_\w+",
+    r"v?panic|nmi_panic|check_panic_on_warn|(?:__)?die(?:_\w+)?|oops_\w+|crash_kexec\w*",
     r"(?:asm_)?exc_\w+|(?:asm_|__)?sysvec_\w+|asm_call_\w+|run_\w+_on_irqstack\w*|do_(?:trap|error_trap|invalid_op|divide_error|"
     r"general_protection|page_fault|user_addr_fault|kern_addr_fault)|__?do_page_fault|"
     r"__do_kernel_fault|do_(?:translation_fault|mem_abort|sp_pc_abort|bad_area|sea|"
@@ -32,8 +32,8 @@ REPORTING = _any_of(
     r"el1[ht]?_\w+|el1\w*_handler|brk_handler|call_break_hook|call_el1_break_hook|"
     r"bug_brk_handler|kgdb_\w+",
     r"k(?:a|m|c)san_\w+|__k(?:a|m|c)san_\w+|__?(?:hw)?asan_\w+|__msan_\w+|__tsan_\w+|kfence_\w+|"
-    r"__kfence_\w+|check_memory_region\w*|print_(?:report|address_description)\w*|"
-    r"end_report|check_region_inline|describe_\w+|tsan_\w+",
+    r"__kfence_\w+|check_memory_region(?:_inline)?|print_(?:report|address_description)\w*|"
+    r"end_report|check_region_inline|describe_object\w*|tsan_\w+",
     r"__ubsan_\w+|ubsan_\w+|__sanitizer_\w+|write_comp_data|check_kcov_mode",
     r"__stack_chk_fail|usercopy_abort|__?check_object_size\w*|__?check_heap_object|"
     r"check_(?:bogus_address|page_span|stack_object)|copy_overflow|__copy_overflow",
@@ -43,14 +43,13 @@ REPORTING = _any_of(
     r"check_preemption_disabled|debug_smp_processor_id|__this_cpu_preempt_check",
     r"__might_(?:sleep|resched|fault)|___might_sleep|might_(?:fault|sleep)\w*|"
     r"__?cant_(?:sleep|migrate)|__schedule_bug|schedule_debug\w*",
-    r"__list_(?:add|del)\w*(?:_or_report|_valid)\w*|"
-    r"list_(?:add|del|del_init|add_tail|move|move_tail|replace|splice)\w*|"
-    r"__list_(?:add|del|del_entry|splice)",
+    r"_*list_(?:add|del|move|replace|splice|cut|bulk)(?:_(?:entry|valid|or_report|tail|rcu|init|"
+    r"careful|position|move|first|last))*",
     r"bad_page\w*|print_bad_(?:pte|page_map)|check_(?:new|free)_pages?\w*|free_page_is_bad\w*|"
     r"page_bad_reason|dump_page|slab_(?:err|bug|fix)|object_err|__slab_err|print_trailer|"
     r"check_bytes_and_report|check_(?:object|slab|valid_pointer|heap_object|copy_size)|on_freelist|"
     r"alloc_debug_processing|free_debug_processing|free_consistency_checks|"
-    r"__unwind_start|unwind_\w+|arch_stack_walk|stack_trace_save|save_stack\w*",
+    r"check_poison_mem|_*kernel_(?:un)?poison_pages|stack_trace_save|save_stack\w*",
     r"report_cfi_failure|handle_cfi_failure|cfi_handler|__cfi_\w+|__x86_indirect_\w+",
     r"lockdep_rcu_suspicious|__report_bad_irq|note_interrupt|handle_irq_event\w*|dump_header|"
     r"oom_kill\w*|out_of_memory|__alloc_pages_may_oom",
@@ -60,28 +59,33 @@ REPORTING = _any_of(
 
 # Small helpers that fail on behalf of their caller.
 PRIMITIVES = _any_of(
-    r"_*mem(?:cpy|set|move|cmp|chr|chr_inv|scan)\w*|_*str(?:n|l|s|r)?(?:len|cpy|cmp|cat|chr|str|"
-    r"dup|ncmp|casecmp|scpy|nlen|rchr)\w*|sized_strscpy|(?:rep_)?(?:movs|stos)\w*",
+    r"_*(?:mem(?:cpy|set|move|cmp|chr|scan)|str(?:n|l|s|r)?(?:len|cpy|cmp|cat|chr|str|dup|"
+    r"casecmp|scpy|spn|pbrk|sep)|stpcpy)(?:\d+|_(?:inv|orig|erms|avx\w*|user|nofault|pad|and_pad|"
+    r"flushcache|fromio|toio|io|from_user|from_kernel_nofault|from_user_nofault|user_nofault))*|"
+    r"strn(?:cpy_from|len)_user|sized_strscpy|chrnul|(?:rep_)?(?:movs|stos)\w*",
     r"(?:arch_|raw_|instrumented_)?atomic\w*_(?:read|set|add|sub|inc|dec|and|or|xor|xchg|cmpxchg|"
     r"try_cmpxchg|fetch|long)\w*|instrument_\w+|(?:arch_|__)*(?:test|set|clear|change)_(?:and_\w+_)?"
-    r"bit\w*|_?find_(?:first|next|last)_\w*bit\w*",
-    r"_*(?:raw_)?copy_(?:from|to|in)_user\w*|copy_user_\w+|_?copy_(?:from|to)_iter|skb_(?:put|push)|"
-    r"_*(?:get|put)_user(?:_\d|_nocheck\w*|_asm\w*)?|_*clear_user\w*|csum_partial\w*",
-    r"rb_(?:insert|erase|next|prev|first|last)\w*|__rb_\w+|hlist_\w+|__hlist_\w+|"
+    r"bit(?:_unlock|_lock)?|_?find_(?:first|next|last|nth)_(?:\w+_)?bit(?:_le|_wrap)?",
+    r"_*(?:raw_)?copy_(?:from|to|in)_user(?:_(?:nofault|nmi|inatomic\w*|nocache|flushcache|ll))?|"
+    r"copy_user_(?:generic\w*|enhanced\w*|fast\w*|short\w*|nocache\w*|handle_tail)|skb_(?:put|push)|"
+    r"_*(?:get|put)_user(?:_\d|_nocheck\w*|_asm\w*)?|_*clear_user(?:_\w+)?|csum_partial\w*",
+    r"hlist_(?:add|del|move)\w*|__hlist_\w+|"
     r"kasan_check_\w+|__?(?:read|write)_once_size\w*|(?:print_)?hex_dump\w*",
-    r"__sanitizer_cov_\w+|clear_page(?:_\w{1,4})?|copy_page(?:_\w{1,4})?|__fdget\w*|"
-    r"v?sn?c?n?printf|string(?:_nocheck)?|vsnprintf|pointer",
+    r"__sanitizer_cov_\w+|(?:clear|copy)_page(?:_(?:rep|erms|orig|mc))?|__fdget\w*|"
+    r"v?sn?c?n?printf|string(?:_nocheck)?|pointer",
 )
 
 # Taking and releasing locks, and what lockdep does meanwhile.
 LOCKS = _any_of(
-    r"(?:__)?lock_(?:acquire|release|acquired|contended|is_held)\w*|__lock_\w+|"
+    r"(?:__)?lock_(?:acquire|release|acquired|contended|is_held|downgrade|set_class)\w*|"
     r"print_(?:lock|circular|deadlock|usage|irq|bad|unlock|held|freed|chain|shortest|kernel)\w*|"
-    r"check_(?:prev|deadlock|noncircular|irq|usage|path|wait|lock|chain|redundant|no_locks)\w*|"
-    r"validate_chain|mark_(?:lock|usage|held)\w*|valid_state|reacquire_held_locks|find_lock_\w+|"
+    r"check_(?:prevs?_add\w*|deadlock|noncircular|irq_usage|usage\w*|path|wait_context|flags|"
+    r"(?:lock_)?chain_key|redundant|no_locks\w*)|find_held_lock|"
+    r"validate_chain|mark_(?:lock|usage|held)\w*|valid_state|reacquire_held_locks|"
     r"register_lock_class|assign_lock_key|lookup_chain_\w+|add_chain_\w+|lockdep_\w+|"
     r"debug_check_no_locks_\w+|__?lockdep\w*|touch_work_lockdep_map|hlock_class",
-    r"(?:do|_|__)?_?raw_(?:spin|read|write)_\w+|_?spin_(?:lock|unlock|trylock)\w*|"
+    r"(?:do|_|__)?_?raw_(?:spin|read|write)_(?:rq_|seq)?(?:lock|unlock|trylock|count|bug)\w*|"
+    r"_?spin_(?:lock|unlock|trylock)\w*|"
     r"(?:read|write)_(?:lock|unlock|trylock)\w*|"
     r"(?:native_|pv_|__pv_)?queued_(?:spin|read|write)_\w+|__pv_queued_\w+|kvm_wait|"
     r"pv_wait\w*|virt_spin_lock",
@@ -99,20 +103,25 @@ LOCKS = _any_of(
 
 # Allocating and freeing: the caller owns the object.
 ALLOCATORS = _any_of(
-    r"_*kv?(?:malloc|zalloc|calloc|realloc|strdup|strndup|asprintf|memdup)\w*|"
-    r"_*kv?free(?:_sensitive|_const|_bulk|_rcu\w*|_call_rcu|_link)?|kfree_skbmem|"
-    r"_*kmem_cache_\w+|memdup_\w+|_*kvasprintf\w*|"
-    r"v(?:malloc|free|zalloc)\w*|__vmalloc\w*|slab_\w+|___?slab_\w+|__slab_\w+|"
+    r"_*(?:kv?|v)(?:m|z|c|re)?alloc(?:_(?:32|area|array|bulk|cache|exact|flex|gfp_adjust|huge|large|"
+    r"node|nolock|noprof|obj|objs|order|range|reserve|size|slab|trace|track|caller|user))*|"
+    r"_*kv?(?:strdup|strndup|asprintf|memdup)(?:_\w+)?|_*kvasprintf\w*|memdup_\w+|"
+    r"_*(?:kv?|v)free(?:_sensitive|_const|_bulk|_rcu\w*|_call_rcu|_link|_atomic)?|kfree_skbmem|"
+    r"_*kmem_cache_(?:alloc|zalloc|free|create|destroy|shrink|open|release|shutdown|charge|debug)\w*|"
+    r"(?:_|__|___)?slab_\w+|"
     r"do_slab_free|allocate_slab|new_slab\w*|discard_slab|cache_\w+_objects?|qlist_\w+|"
-    r"new_slab_objects|get_partial\w*|unfreeze_partials|deactivate_slab|put_cpu_partial|"
+    r"get_partial\w*|unfreeze_partials|deactivate_slab|put_cpu_partial|"
     r"alloc_single_from_\w+|free_to_partial_list",
-    r"_*alloc_pages\w*|_*get_free_pages\w*|get_zeroed_page\w*|_*free_pages?\w*|get_page_from_freelist|prep_new_page|"
-    r"post_alloc_hook|rmqueue\w*|__?folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
-    r"free_the_page|alloc_pages_\w+|__?free_one_page|free_pcp_prepare|alloc_frozen_pages\w*|"
-    r"_*folio_put\w*|__put_page|put_page|release_pages|free_pages_prepare|"
-    r"mempool_\w+|_*percpu_alloc\w*|pcpu_alloc\w*|__alloc_percpu\w*|kmemleak_\w+|"
-    r"create_object|__create_object|__alloc_frozen_pages\w*|free_page_and_\w+|tlb_(?:flush|finish|batch|remove_page)\w*|"
-    r"free_pages_and_swap_cache|__tlb_\w+|folios_put_refs\w*|free_large_kmalloc|free_kmem\w*",
+    r"_*alloc_pages\w*|_*get_free_pages\w*|get_zeroed_page\w*|get_page_from_freelist|prep_new_page|"
+    r"_*free_pages?(?:_(?:nolock|exact|prepare|ok|bulk|core|and_swap_cache|is_bad\w*))?|"
+    r"post_alloc_hook|rmqueue\w*|_*folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
+    r"free_the_page|__?free_one_page|free_pcp_prepare|_*alloc_frozen_pages\w*|"
+    r"_*folios?_put(?:_refs)?|__put_page|put_page|release_pages|free_pages_and_swap_cache|"
+    r"mempool_(?:alloc|free|create|destroy|init|exit|resize|k?v?malloc|kv?free)(?:_(?:slab|pages|node|"
+    r"noprof|preallocated|pool|bulk))*|"
+    r"_*percpu_alloc\w*|pcpu_alloc(?:_noprof|_area|_chunk)?|__alloc_percpu\w*|kmemleak_\w+|"
+    r"_*create_object|free_large_kmalloc|free_kmem\w*|"
+    r"_*tlb_(?:flush_mmu|finish|batch|remove|gather)\w*",
 )
 
 # Waiting: a task that hangs or sleeps is in there by its own choice.
@@ -152,12 +161,12 @@ INTERRUPTS = _any_of(
     r"nmi_\w+|(?:arch_)?trigger_\w+|rcu_(?:dump|check|sched_clock|pending|print|exp|gp)\w*|"
     r"print_(?:cpu|other)_\w+|dump_cpu_task|check_cpu_stall|update_process_times|"
     r"tick_\w+|_*hrtimer_\w+|__run_hrtimer|local_apic_\w+|smp_apic_\w+|apic_timer\w*|"
-    r"watchdog_\w+|perf_event_\w+|default_do_nmi|do_nmi|end_repeat_nmi|handle_percpu_\w+|"
+    r"watchdog_\w+|_*perf_event_(?:nmi_handler|overflow)|default_do_nmi|do_nmi|end_repeat_nmi|handle_percpu_\w+|"
     r"generic_handle_\w+|handle_domain_irq|gic_handle\w*|arch_timer_\w+|call_on_irq_stack|"
     r"do_interrupt_handler|_*irq_exit\w*|_*do_softirq\w*|handle_softirqs|invoke_softirq|ret_from_\w+|"
     r"ipi_\w+|do_handle_IPI|flush_smp_call\w*|generic_smp_call\w*|"
     r"_*native_(?:safe_halt|halt|irq_\w+)|default_idle\w*|"
-    r"arch_cpu_idle\w*|_*delay\w*|_*const_udelay|_*udelay|_*ndelay|cpu_relax|rep_nop|pv_native_safe_halt|"
+    r"arch_cpu_idle\w*|_*delay(?:_\w+)?|_*const_udelay|_*udelay|_*ndelay|cpu_relax|rep_nop|pv_native_safe_halt|"
     r"io_serial_\w+|serial\w+|_*console_\w+|_*v?printk\w*|univ8250_\w+|wait_for_\w+|"
     r"arch_local_\w+|_*local_irq_\w+|irqentry_\w+|cpuidle_\w+|acpi_(?:idle|safe_halt)\w*",
 )

@@ -1199,7 +1199,7 @@ Call Trace:
  other_call+0x1/0x2
  </TASK>
 ---[ end trace 0000000000000000 ]---
-%% KMSAN | pppoe_it
+%% KMSAN | _copy_to_iter
 =====================================================
 BUG: KMSAN: kernel-infoleak in instrument_copy_to_user include/linux/instrumented.h:114 [inline]
 BUG: KMSAN: kernel-infoleak in copy_to_user_iter lib/iov_iter.c:24 [inline]
