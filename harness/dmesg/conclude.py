@@ -139,7 +139,7 @@ def _lines(lines: Sequence[bytes]) -> str:
 
 def _main_trace(kind: Kind, text: str, stacks: Stacks) -> Trace | None:
     """The trace of what went wrong, among those of allocations, other locks, other CPUs."""
-    traces = [trace for trace in stacks.traces if trace.frames]
+    traces = [trace for trace in stacks.traces if trace.frames] or stacks.traces
     if kind.anchor is not None:
         anchor = kind.anchor.search(text)
         after = anchor.start() if anchor else -1
@@ -162,7 +162,8 @@ def _candidates(
         yield next((frame for frame in counters if not frame.inline), counters[0])
     if kind.type is SplatType.LOCKDEP and (taken := _TAKEN_AT.search(text)) is not None:
         yield Frame(plain_name(taken.group(1)))
-    frames = trace.frames if trace else []
+    # After a jump into nowhere the unwinder only guesses.
+    frames = (trace.frames or trace.guesses) if trace else []
     # An NMI only looks at what it interrupted.
     yield from (frame for frame in frames if frame.section != "NMI" or not kind.gathers)
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from harness.dmesg.lines import in_report
+
 _NAME = r"[A-Za-z_.$][\w.$]*"
 _BRACKET = r"(?:\[<[^>\n]{0,40}>\] ?)"
 _SOURCE = r"([\w./+-]+\.[chSrs]{1,2}):(\d{1,7})"
@@ -35,7 +37,7 @@ _REGISTERS = (
 _LINE = re.compile(
     r"^(?:kmemleak: )?+[^\S\n]*+(?:"
     rf"(?P<frame>{_FRAME})|(?P<inline>{_INLINE})|(?P<decoded>{_DECODED})|(?P<section>{_SECTION})|"
-    rf"(?P<pc>{_PC})|(?P<intro>{_INTRO})|(?P<registers>{_REGISTERS})|(?P<other>\S))",
+    rf"(?P<pc>{_PC})|(?P<intro>{_INTRO})|(?P<registers>{_REGISTERS})|(?P<other>\S.*))",
     re.MULTILINE,
 )
 _GROUP = _LINE.groupindex
@@ -45,11 +47,15 @@ _CPU = re.compile(
     r"CPU: (?P<cpu>\d{1,5}) (?:UID: \d{1,10} )?PID: (?P<pid>\d{1,10}) Comm: (?P<comm>.{0,24}?) "
     r"(?:Kdump: loaded )?(?:Not tainted|Tainted: (?P<taint>[A-Z ]{1,60}(?: |$)))"
 )
+# Lines of somebody else in a row, in the middle of a trace.
+_STRANGERS = 3
 _USER_SEGMENTS = ("0033", "0023", "002b")
-_TOPDIRS = re.compile(
-    r"(?:.*?/)?((?:arch|block|certs|crypto|drivers|fs|include|init|io_uring|ipc|kernel|lib|mm|net|"
-    r"rust|samples|security|sound|tools|usr|virt)/.*)"
+_TOPDIR = (
+    r"(?:arch|block|certs|crypto|drivers|fs|include|init|io_uring|ipc|kernel|lib|mm|net|rust|"
+    r"samples|security|sound|tools/testing|virt)/"
 )
+# Where a tree lies in a folder called kernel, that is no kernel/ yet.
+_IN_TREE = re.compile(rf"(?:.*?/)?(?!kernel/{_TOPDIR})({_TOPDIR}.*)")
 
 
 class Frame(NamedTuple):
@@ -65,11 +71,12 @@ class Frame(NamedTuple):
 
 class Trace(msgspec.Struct):
     """Frames that were printed together. `at` is where they begin,
-    `called` whether the kernel announced a call trace."""
+    `called` whether the kernel announced a call trace, `guesses` those that it marks with `?`."""
 
     at: int
     called: bool
     frames: list[Frame]
+    guesses: list[Frame]
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -98,7 +105,7 @@ def plain_source(path: str) -> str:
     """The path from the top of the kernel tree."""
     path = path.removeprefix("./")
     if path.startswith(("/", "../")):
-        match = _TOPDIRS.fullmatch(path)
+        match = _IN_TREE.fullmatch(path)
         return match.group(1) if match else path
     return path
 
@@ -132,15 +139,17 @@ def read_stacks(text: str) -> Stacks:
     trace: Trace | None = None
     section = ""
     called = False
+    strangers = 0
     for match in _LINE.finditer(text):
         what = match.lastgroup
         if what in _FRAMES:
             if trace is None:
-                trace = Trace(match.start(), called, [])
+                trace = Trace(match.start(), called, [], [])
                 stacks.traces.append(trace)
+            strangers = 0
             guess, name, source, line = match.group(*_FRAMES[what])
-            if not guess:
-                trace.frames.append(_frame(name, source, line, section, what == "inline"))
+            frame = _frame(name, source, line, section, what == "inline")
+            (trace.guesses if guess else trace.frames).append(frame)
         elif what == "section":
             close, name = match.group(*_SECTION_GROUPS)
             section = "" if close else name
@@ -150,9 +159,16 @@ def read_stacks(text: str) -> Stacks:
                 stacks.counters.append(found)
         elif what == "registers" and trace is not None and trace.called:
             pass  # printed in the middle of a trace, at an exception's frame
+        elif (
+            what == "other"
+            and (called or trace is not None)
+            and strangers < _STRANGERS
+            and not in_report(match["other"].encode())
+        ):
+            strangers += 1
         else:
-            # Any other line ends the trace; the next frames are another one.
-            trace, section = None, ""
+            # Any other line of a report ends the trace; the next frames are another one.
+            trace, section, strangers = None, "", 0
             called = what == "intro"
     return stacks
 

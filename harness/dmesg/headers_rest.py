@@ -16,6 +16,15 @@ def _re(text: bytes) -> re.Pattern[bytes]:
     return re.compile(text)
 
 
+# check_bytes_and_report() in mm/slub.c since 6.13: which bytes, before the report's own first line
+OVERWRITTEN = Kind(
+    T.SLAB,
+    _re(rb"\[(?P<what>[\w -]{1,40} overwritten)\] 0x[0-9a-f]+-0x"),
+    "BUG: slab {cache}: {what} in {function}",
+    kinds.OWNER,
+    weak=True,
+    anchor=_CONTEXT,
+)
 MEMORY = (
     # mm/page_alloc.c, mm/memory.c, mm/filemap.c, kernel/fork.c
     Kind(
@@ -46,7 +55,16 @@ MEMORY = (
         kinds.PLAIN,
         traced=False,
     ),
+    # mm/page_poison.c
+    Kind(
+        T.BAD_PAGE_STATE,
+        _re(rb"pagealloc: (?P<what>memory corruption|single bit error)$"),
+        "pagealloc: {what} in {function}",
+        kinds.OWNER,
+        anchor=_CONTEXT,
+    ),
     # mm/slub.c
+    OVERWRITTEN,
     Kind(
         T.SLAB,
         _re(

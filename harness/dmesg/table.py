@@ -8,6 +8,7 @@ from harness.dmesg import headers, headers_faults, headers_locks, headers_rest
 from harness.dmesg.kinds import Kind
 
 CUT_HERE = headers.CUT_HERE
+OVERWRITTEN = headers_rest.OVERWRITTEN
 # The first match wins.
 KINDS: tuple[Kind, ...] = (
     CUT_HERE,
@@ -33,6 +34,7 @@ TRIGGERS = (
     *(b"SError Interrupt", b"Bad mode in", b"nVHE hyp ", b"Kernel memory ", b"kernel memory "),
     *(b"MSR access error", b"nobody cared", b"CFI failure", b"Corrupted page table"),
     *(b"inconsistent lock state", b"Linux version", b"reboot: ", b"kexec_core"),
+    *(b"single bit error", b" overwritten] 0x"),
 )
 # All rows at once: the number of the group is that of the row. It stands at the row's end, so that
 # re sees the row's first byte, and passes over the row where the line has another one.

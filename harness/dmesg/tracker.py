@@ -22,7 +22,7 @@ from harness.dmesg.records import (
 )
 from harness.dmesg.runs import Run, find_run
 from harness.dmesg.splat import Splat, SplatType
-from harness.dmesg.table import CUT_HERE, find_kind, is_consequence
+from harness.dmesg.table import CUT_HERE, OVERWRITTEN, find_kind, is_consequence
 
 _BACKTRACE_OF_CPU = re.compile(rb"NMI backtrace for cpu \d+$|NMI backtrace for cpu \d+ ")
 _MAX_OPEN = 64
@@ -125,6 +125,10 @@ class Tracker:
             if joins:
                 self._was_seen(record)
                 draft.adopt(kind, match, record, self._number)
+        elif draft.kind is OVERWRITTEN and kind.type is draft.kind.type and not draft.announced:
+            joins = True
+            draft.absorb(kind, match, record, self._number)
+            draft.kind = kind
         elif _is_announced_by(draft, kind) or (kind.oops and draft.kind.dies and not draft.died):
             self._was_seen(record)
             draft.absorb(kind, match, record, self._number)
@@ -262,4 +266,5 @@ def _continues(draft: Draft, kind: Kind) -> bool:
         return True  # a symboliser repeats the header for each inlined caller
     if kind.type is SplatType.RCU_STALL:
         return not draft.evident  # every CPU that stalls says so
-    return kind.type is SplatType.OUT_OF_MEMORY and not kind.traced
+    # what oom-killer and kmemleak say at last
+    return kind.type in (SplatType.OUT_OF_MEMORY, SplatType.MEMORY_LEAK) and not kind.traced

@@ -14,17 +14,7 @@ REAL = Path(__file__).parent.parent / "data" / "dmesg" / "real"
 
 # What the reader gets wrong, by log (VERSION-VARIANT/NAME, or NAME for all), and why the
 # expectation stands: remove an entry when it is right.
-UNRELIABLE = (
-    "no frame is reliable after a jump into nowhere: then the first `?` frame is the caller"
-)
-PAGE_POISON = "no kind for page poisoning (mm/page_poison.c)"
-KNOWN_GAPS: dict[str, str] = {
-    "leak": "kmemleak's summary line belongs to the leaks just shown in full",
-    "lkdtm_exec_kmalloc": UNRELIABLE,
-    "lkdtm_exec_userspace": UNRELIABLE,
-    "6.12-plain/lkdtm_write_page_after_free": PAGE_POISON,
-    "7.3-plain/lkdtm_write_page_after_free": PAGE_POISON,
-}
+KNOWN_GAPS: dict[str, str] = {}
 
 
 class Expected(NamedTuple):
