@@ -90,7 +90,7 @@ FAULTS = (
     # arch/arm64/kernel/entry-common.c and traps.c
     _fault(
         T.UNHANDLED_FAULT,
-        rb"Unhandled (?:fault|.{1,20} exception on CPU)",
+        rb"Unhandled (?:fault(?:: .{1,60} \(0x[0-9a-f]+\))? at 0x|.{1,20} exception on CPU)",
         "Unhandled fault in {function}",
     ),
     _fault(T.UNHANDLED_FAULT, rb"Bad mode in .{1,40} detected on CPU", "Bad mode in {function}"),
