@@ -41,7 +41,7 @@ class Tracker:
         self._open: OrderedDict[bytes, Draft] = OrderedDict()
         self._guests: dict[bytes, Draft] = {}
         self._boot = BootWatch()
-        self._seen: OrderedDict[tuple[float, bytes], None] = OrderedDict()
+        self._seen: OrderedDict[tuple[float, bytes, bytes], None] = OrderedDict()
         # where the log's first timestamp is; from there on, what has none is not the kernel's
         self._stamped: int | None = None
         self._number = 0
@@ -93,7 +93,8 @@ class Tracker:
         if before is not None:
             self._conclude(before, cut_short=True)
         self._guests.pop(record.caller, None)
-        if self._was_seen(record):
+        # Where the clock stands still, two reports may have the same first line.
+        if kind is not CUT_HERE and self._was_seen(record):
             return  # the same text once more: somebody printed the log again
         if len(self._open) >= _MAX_OPEN:
             _, oldest = self._open.popitem(last=False)
@@ -103,7 +104,7 @@ class Tracker:
     def _was_seen(self, record: Record) -> bool:
         if record.time is None:
             return False
-        key = (record.time, record.body)
+        key = (record.time, record.caller, record.body)
         if key in self._seen:
             return True
         self._seen[key] = None
@@ -122,8 +123,9 @@ class Tracker:
             return False
         if draft.kind is CUT_HERE and not draft.announced:
             joins = kind is not CUT_HERE and not kind.weak and not kind.oops
-            if joins:
-                self._was_seen(record)
+            if joins and self._was_seen(record):
+                del self._open[draft.caller]
+            elif joins:
                 draft.adopt(kind, match, record, self._number)
         elif draft.kind is OVERWRITTEN and kind.type is draft.kind.type and not draft.announced:
             joins = True
