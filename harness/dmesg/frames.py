@@ -8,13 +8,14 @@ lib/dump_stack.c; and what scripts/decode_stacktrace.sh or a symboliser makes of
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
 from harness.dmesg.lines import in_report
 
-_NAME = r"[A-Za-z_.$][\w.$]*"
+_NAME = r"[A-Za-z_.$][\w.$]*+"
 _BRACKET = r"(?:\[<[^>\n]{0,40}>\] ?)"
 _SOURCE = r"([\w./+-]+\.[chSrs]{1,2}):(\d{1,7})"
 # guess, name, source, line: three ways to print a frame
@@ -31,14 +32,13 @@ _SECTION = r"<(/)?([A-Z#][A-Za-z0-9_ #]{1,15})>[^\S\n]*$"
 _INTRO = r"Call [Tt]race:|Backtrace:"
 _REGISTERS = (
     r"(?:[RE](?:[A-D]X|[SD]I|[BSI]P)|R\d\d|ORIG_RAX|[FGDECS]S|CR\d|DR\d|Code|PKRU|EFLAGS|"
-    r"x\d{1,2}|sp|lr|pstate)\s?:|</?"
+    r"x\d{1,2}|sp|lr|pstate)\s?:"
 )
-# Every line that is not blank, as what it is.
+# A line that is not blank, as what it is; what is quickly told from the rest comes first.
 _LINE = re.compile(
-    r"^(?:kmemleak: )?+[^\S\n]*+(?:"
+    rf"(?:kmemleak: )?+[^\S\n]*+(?:(?P<pc>{_PC})|(?P<intro>{_INTRO})|(?P<registers>{_REGISTERS})|"
     rf"(?P<frame>{_FRAME})|(?P<inline>{_INLINE})|(?P<decoded>{_DECODED})|(?P<section>{_SECTION})|"
-    rf"(?P<pc>{_PC})|(?P<intro>{_INTRO})|(?P<registers>{_REGISTERS})|(?P<other>\S.*))",
-    re.MULTILINE,
+    r"(?P<mark></?)|(?P<other>\S.*))"
 )
 _GROUP = _LINE.groupindex
 _BARE = re.compile(r"[A-Za-z_](?![0-9a-f]*$)[\w.$]*")
@@ -47,6 +47,8 @@ _CPU = re.compile(
     r"CPU: (?P<cpu>\d{1,5}) (?:UID: \d{1,10} )?PID: (?P<pid>\d{1,10}) Comm: (?P<comm>.{0,24}?) "
     r"(?:Kdump: loaded )?(?:Not tainted|Tainted: (?P<taint>[A-Z ]{1,60}(?: |$)))"
 )
+# Longer lines are not worth remembering.
+_COMMON_LINE = 160
 # Lines of somebody else in a row, in the middle of a trace.
 _STRANGERS = 3
 _USER_SEGMENTS = ("0033", "0023", "002b")
@@ -139,38 +141,55 @@ def read_stacks(text: str) -> Stacks:
     trace: Trace | None = None
     section = ""
     called = False
-    strangers = 0
-    for match in _LINE.finditer(text):
-        what = match.lastgroup
-        if what in _FRAMES:
+    strangers = end = 0
+    for line in text.split("\n"):
+        begin, end = end, end + len(line) + 1
+        read = _read_line if len(line) <= _COMMON_LINE else _read_line.__wrapped__
+        what, frame, name = read(line, section)
+        if frame is not None and what != "pc":
             if trace is None:
-                trace = Trace(match.start(), called, [], [])
+                trace = Trace(begin, called, [], [])
                 stacks.traces.append(trace)
             strangers = 0
-            guess, name, source, line = match.group(*_FRAMES[what])
-            frame = _frame(name, source, line, section, what == "inline")
-            (trace.guesses if guess else trace.frames).append(frame)
+            (trace.guesses if what == "guess" else trace.frames).append(frame)
         elif what == "section":
-            close, name = match.group(*_SECTION_GROUPS)
-            section = "" if close else name
+            section = name
         elif what == "pc":
-            segment, where = match.group(*_PC_GROUPS)
-            if segment not in _USER_SEGMENTS and (found := symbol(where, section)) is not None:
-                stacks.counters.append(found)
-        elif what == "registers" and trace is not None and trace.called:
-            pass  # printed in the middle of a trace, at an exception's frame
-        elif (
-            what == "other"
-            and (called or trace is not None)
-            and strangers < _STRANGERS
-            and not in_report(match["other"].encode())
-        ):
+            if frame is not None:
+                stacks.counters.append(frame)
+        elif what == "" or (what == "registers" and trace is not None and trace.called):
+            pass  # registers are printed in the middle of a trace, at an exception's frame
+        elif what == "stranger" and (called or trace is not None) and strangers < _STRANGERS:
             strangers += 1
         else:
             # Any other line of a report ends the trace; the next frames are another one.
             trace, section, strangers = None, "", 0
             called = what == "intro"
     return stacks
+
+
+# A log that is full of reports says most of the same again and again.
+@lru_cache(maxsize=4096)
+def _read_line(line: str, section: str) -> tuple[str, Frame | None, str]:
+    """What the line is, the frame on it if it is a frame, a guess or a program counter, and the
+    name of the section that it begins."""
+    match = _LINE.match(line)
+    if match is None:
+        return "", None, ""
+    what = match.lastgroup or ""
+    if what in _FRAMES:
+        guess, name, source, number = match.group(*_FRAMES[what])
+        frame = _frame(name, source, number, section, what == "inline")
+        return "guess" if guess else "frame", frame, ""
+    if what == "section":
+        close, name = match.group(*_SECTION_GROUPS)
+        return what, None, "" if close else name
+    if what == "pc":
+        segment, where = match.group(*_PC_GROUPS)
+        return what, None if segment in _USER_SEGMENTS else symbol(where, section), ""
+    if what == "other" and not in_report(match["other"].encode()):
+        return "stranger", None, ""
+    return "registers" if what == "mark" else what, None, ""
 
 
 def _after(name: str, count: int) -> tuple[int, ...]:
