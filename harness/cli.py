@@ -22,7 +22,11 @@ from harness.dmesg_command import dmesg
 from harness.errors import EXIT_INFRA, EXIT_OK, EXIT_USER, NorefError
 from harness.machine.accel import choose_accel
 from harness.machine.arches import ARCHES, find_arch
+from harness.mutants import hunt_mutants
+from harness.report import files
 from harness.report.comparison import show_comparison
+from harness.report.jsonfile import write_json
+from harness.report.mutants import mutant_line, show_mutants
 from harness.report.progress import progress
 from harness.report.terminal import show
 from harness.report.write import write_all, write_comparison, write_summary
@@ -95,6 +99,15 @@ def _series(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def _mutant(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that puts a seeded bug on top of the series."""
+    return click.option(
+        "--mutant",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A seeded bug on top of the series: its kernel is SERIES+NAME.",
+    )(command)
+
+
 def _selection(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose cells from the scenario list."""
     options = [
@@ -128,6 +141,7 @@ def _order(
     boot_timeout: float,
     timeout: float,
     results: Path,
+    mutant: Path | None = None,
 ) -> job.Order:
     return job.Order(
         version=version,
@@ -141,7 +155,8 @@ def _order(
         workers=workers or os.cpu_count() or 1,
         limits=Limits(boot=boot_timeout, cell=timeout),
         results=results,
-        options=_options(version, kernel_src, series, arch, config, guest_images),
+        options=_options(version, kernel_src, series, arch, config, guest_images, mutant),
+        mutant=mutant,
     )
 
 
@@ -152,6 +167,7 @@ def _options(
     arch: str,
     config: Path | None,
     guest_images: Path,
+    mutant: Path | None,
 ) -> str:
     """Write down what chooses kernels and scenarios, where it isn't the default."""
     words: list[str] = []
@@ -167,6 +183,8 @@ def _options(
         words += ["--config", _absolute(str(config))]
     if guest_images != _GUEST_IMAGES:
         words += ["--guest-images", _absolute(str(guest_images))]
+    if mutant:
+        words += ["--mutant", _absolute(str(mutant))]
     return shlex.join(words)
 
 
@@ -232,8 +250,40 @@ def compare(
     return result.status
 
 
+@cli.command("mutants")
+@_common
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Where the mutants are, instead of the bundled ones of the base.",
+)
+@click.option("--all", "every", is_flag=True, help="Run all cells, also after the first kill.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def mutants_(names: tuple[str, ...], folder: Path | None, every: bool, **common: Any) -> int:
+    """Seed bugs, one at a time, and see whether some cell notices each."""
+    console = Console(width=_WIDTH)
+    with progress(console) as bar:
+        result, evidence = hunt_mutants(
+            _order(series=_SERIES, **common),
+            names,
+            folder,
+            every,
+            bar,
+            lambda mutant: bar.note(mutant_line(mutant)),
+        )
+    _report(
+        console,
+        evidence,
+        lambda: write_json(result, evidence / files.MUTANTS),
+        partial(show_mutants, result),
+    )
+    return result.status
+
+
 @cli.command()
 @_series
+@_mutant
 @_common
 @click.argument("cell")
 @click.option("--repeat", type=click.IntRange(1), default=1, help="How many times in a row.")
@@ -248,6 +298,7 @@ def run(cell: str, repeat: int, **common: Any) -> int:
 
 @cli.command("shell")
 @_series
+@_mutant
 @_common
 @click.option("--kernel", default="base", help="Which kernel: `base`, or e.g. `noref+4`.")
 @click.option("--mode", default="", help="Which mode; the architecture's first if left out.")

@@ -24,6 +24,7 @@ from harness.model import Arch, BuiltKernel, Cell, Outcome, Scenario, Series, Va
 from harness.run.catalogue import parse_cell, plan_cells, read_catalogue
 from harness.run.group import BOOT, Group, Limits, Places, l1_spec, run_groups
 from harness.source.base import Base, find_base
+from harness.source.mutants import read_mutant
 from harness.source.progress import Progress
 from harness.source.series import read_series
 
@@ -46,6 +47,7 @@ class Order(Value):
     limits: Limits
     results: Path
     options: str = ""
+    mutant: Path | None = None
 
 
 class Sources(Value):
@@ -61,8 +63,11 @@ class Sources(Value):
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """The kernels of it, by the number of patches."""
-        return tuple(range(len(self.series.patches) + 1)) if self.series else (0,)
+        """The kernels of it, by the number of patches; with a mutant, that and the one before."""
+        if self.series is None:
+            return (0,)
+        last = len(self.series.patches)
+        return (last - 1, last) if self.series.mutant else tuple(range(last + 1))
 
     def label(self, step: int) -> str:
         return self.series.label(step) if self.series else "base"
@@ -221,6 +226,9 @@ def read_sources(order: Order, base: Base) -> Sources:
         raise UserError(
             f"reading the series {order.series}", str(error), "make it readable"
         ) from error
+    if order.mutant is not None:
+        mutated = read_mutant(order.mutant).on(series)
+        return Sources(base=base, series=mutated, expected=None)
     facts = folder / "expected.toml"
     expected = read_expected(facts) if facts.is_file() else None
     return Sources(base=base, series=series, expected=expected)

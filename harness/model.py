@@ -38,14 +38,20 @@ class Patch(Value):
 
 
 class Series(Value):
-    """An ordered list of patches on a base, and where it was read from."""
+    """An ordered list of patches on a base, and where it was read from.
+
+    mutant: the name of the last patch, if that is a seeded bug on top of the series.
+    """
 
     name: str
     origin: str
     patches: tuple[Patch, ...]
+    mutant: str = ""
 
     def label(self, k: int) -> str:
-        """Name the kernel with the first k patches: `base`, `noref+1`, `noref+2` …"""
+        """Name the kernel with the first k patches: `base`, `noref+1`, `noref+2`, `noref+leak` …"""
+        if self.mutant and k == len(self.patches):
+            return f"{self.name}+{self.mutant}"
         return "base" if k == 0 else f"{self.name}+{k}"
 
 

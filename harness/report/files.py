@@ -9,6 +9,7 @@ from harness.errors import InfraError
 
 JSON = "result.json"
 COMPARISON = "comparison.json"
+MUTANTS = "mutants.json"
 SUMMARY = "summary.txt"
 JUNIT = "junit.xml"
 KTAP = "result.ktap"

@@ -90,15 +90,11 @@ def run_group(
 ) -> None:
     """Run the cells one after the other, each from the saved state; tell each outcome at once."""
     results = places.results
-    folder = results / "boots" / group.kernel.label / group.mode.name
-    folder.mkdir(parents=True, exist_ok=True)
-    console = folder / "console.log"
-    scratch = places.scratch / f"{group.kernel.label}-{group.mode.name}"
-    scratch.mkdir()
+    console, scratch = boot_places(group.kernel.label, group.mode.name, places)
     try:
         saved = save(spec, group.mode, scratch, console, limits.boot)
-        boot = _boot_complaints(group, console, results)
-        if boot is not None:
+        boot = boot_outcome(group.kernel.label, group.mode.name, console, results)
+        if boot.splats:
             tell(boot)
         for cell in group.cells:
             if stop.is_set():
@@ -130,24 +126,29 @@ def _unbooted(
     return outcome
 
 
-def _boot_complaints(group: Group, console: Path, results: Path) -> Outcome | None:
-    splats = find_splats(read_log(console))
-    if not splats:
-        return None
-    cell = Cell(
-        kernel=group.kernel.label,
-        mode=group.mode.name,
-        backing="none",
-        mapping="none",
-        scenario=BOOT.name,
-    )
+def boot_places(label: str, mode: str, places: Places) -> tuple[Path, Path]:
+    """Make the folders of one boot; return its log, and where its saved state may lie."""
+    folder = places.results / "boots" / label / mode
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = places.scratch / f"{label}-{mode}"
+    scratch.mkdir()
+    return folder / "console.log", scratch
+
+
+def boot_outcome(label: str, mode: str, console: Path, results: Path) -> Outcome:
+    """Return what a boot that reached its ready point said, as a cell of its own."""
     return Outcome(
-        cell=cell,
+        cell=boot_cell(label, mode),
         end=End.reported,
         status=0,
-        splats=splats,
+        splats=find_splats(read_log(console)),
         folder=str(console.parent.relative_to(results)),
     )
+
+
+def boot_cell(label: str, mode: str) -> Cell:
+    """Return the cell that stands for a boot."""
+    return Cell(kernel=label, mode=mode, backing="none", mapping="none", scenario=BOOT.name)
 
 
 def run_groups(

@@ -12,6 +12,11 @@ from harness.model import Patch, Series
 from harness.source.git import git, said
 from harness.source.tree import File, read_file, write_file
 
+
+class DoesNotApply(UserError):
+    """A patch of the series doesn't apply on those before it."""
+
+
 Overlay = Mapping[str, File | None]
 """Every file that the patches touch, as it is after them; None: it is gone."""
 
@@ -22,7 +27,7 @@ def overlays(
     """Give the overlay of the base (empty) and of the base plus the first k patches, k = 1…upto.
 
     Always computed from the pristine files, with `git apply` in a temporary folder that holds
-    only those files.  UserError names the patch that does not apply, with git's words.
+    only those files.  DoesNotApply names the patch that does not apply, with git's words.
     """
     with tempfile.TemporaryDirectory(prefix="noref-apply-") as name:
         return tuple(_states(read_pristine, series, upto, Path(name)))
@@ -45,7 +50,7 @@ def _states(
             yield {path: read_file(folder, path) for path in sorted(seen)}
         except UserError as error:
             came = error.came if error.tried == "git apply" else f"{error.tried}: {error.came}"
-            raise UserError(
+            raise DoesNotApply(
                 f"{tried} from {series.origin}",
                 came,
                 "rebase the series onto this base, or choose the base that it was made for",

@@ -52,11 +52,16 @@ def _quilt(folder: Path) -> Series:
             raise _bad(listing, f"{name} has the options {' '.join(options)}; only -p1 is known")
         if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
             raise _bad(listing, f"it lists {printable(name)}, which is no file in this folder")
-        patch = _mail(file.read_bytes(), len(patches) + 1, file, name)
-        if patch is None:
-            raise _bad(file, "there is no patch in it")
-        patches.append(patch)
+        patches.append(read_patch(file, len(patches) + 1, name))
     return _series(_label(folder.resolve().name), folder, patches)
+
+
+def read_patch(file: Path, number: int, name: str) -> Patch:
+    """Read the one patch of a file; UserError if there is none."""
+    patch = _mail(file.read_bytes(), number, file, name)
+    if patch is None:
+        raise _bad(file, "there is no patch in it")
+    return patch
 
 
 def _text(file: Path) -> str:

@@ -63,7 +63,7 @@ class Command:
             self._monkeypatch.setattr(module, "missing_tools", lambda *_: missing)
 
     def __call__(self, *words: str) -> Ended:
-        if words and words[0] in ("test", "compare", "run", "shell"):
+        if words and words[0] in ("test", "compare", "mutants", "run", "shell"):
             words = (words[0], *self._places, *words[1:])
         self._monkeypatch.setattr(sys, "argv", ["noref", *words])
         with pytest.raises(SystemExit) as caught:
@@ -89,6 +89,7 @@ def noref(
     [
         (["test", "--scenario", "no_such"], ["'no_such'", "guest_write", "freed_vm_close"]),
         (["test", "--mode", "nvhe"], ["'nvhe'", "tdp, legacy, shadow"]),
+        (["mutants", "no_such"], ["'no_such'", "tdp-fault-leaks-page"]),
         (["compare", "--mode", "nvhe", "noref"], ["'nvhe'", "tdp, legacy, shadow"]),
         (["compare", "--scenario", "no_such", "noref"], ["'no_such'", "guest_write"]),
         (["compare", "noref", "none"], ["the base is always there"]),
@@ -129,6 +130,8 @@ def test_a_name_that_is_not_known_is_the_users_error_with_the_alternatives(
         (["test", "--guest-images", "/no/such/folder"], "/no/such/folder"),
         (["test", "more"], "more"),
         (["compare"], "SERIES"),
+        (["mutants", "--dir", "/no/such/folder"], "/no/such/folder"),
+        (["run", "--mutant", "/no/such/file", "base/tdp/tail/fault/guest_write"], "/no/such/file"),
         (["compare", "--series", "noref"], "--series"),
         (["run"], "CELL"),
         (["run", "--repeat", "0", "base/tdp/tail/fault/guest_write"], "0"),
@@ -141,6 +144,13 @@ def test_an_option_that_is_wrong_is_the_users_error_that_names_it(
     ended = noref(*words)
     assert ended.status == 2
     assert said in ended.err
+
+
+def test_a_mutant_is_a_kernel_beside_the_last_of_its_series(noref: Command) -> None:
+    mutant = ROOT / "kernel-patches/6.12/mutants/tdp-fault-leaks-page.patch"
+    ended = noref("run", "--mutant", str(mutant), "noref+9/tdp/tail/fault/guest_write")
+    assert ended.status == 2
+    assert "use: noref+4, noref+tdp-fault-leaks-page" in ended.err
 
 
 def test_a_series_that_is_not_there_is_the_users_error(noref: Command) -> None:

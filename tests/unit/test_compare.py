@@ -27,7 +27,8 @@ BASE = Base(kind=Kind.tree, path=Path("/nowhere"), version="6.12.117", key="0")
 class Rooms:
     """Stands in for the rooms that build and run, and notes what they were asked for."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
         self.built: list[str] = []
         self.ran: list[Cell] = []
         self.broken = ""
@@ -45,6 +46,8 @@ class Rooms:
                 error = KernelError(f"building {label}", "mmu.c:1: no")
                 yield FailedKernel(label=label, patches=step, error=error)
                 continue
+            image = self.folder / f"image-{label}"
+            image.write_text(label)
             yield BuiltKernel(
                 label=label,
                 patches=step,
@@ -52,7 +55,7 @@ class Rooms:
                 release="6.12.117",
                 base=base.version,
                 arch="x86_64",
-                image=Path("k"),
+                image=image,
                 config=Path("c"),
                 modules=(),
                 initramfs=Path("i"),
@@ -69,8 +72,8 @@ class Rooms:
 
 
 @pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> Rooms:
-    return Rooms(monkeypatch)
+def rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rooms:
+    return Rooms(tmp_path, monkeypatch)
 
 
 @pytest.fixture

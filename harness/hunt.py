@@ -1,0 +1,141 @@
+"""Looking for a cell that notices one seeded bug."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from threading import Event, Lock
+
+import msgspec
+
+from harness.errors import NorefError
+from harness.judge.mutants import Fate, Kill, MutantResult, kills_of, lost
+from harness.judge.properties import judge_cell
+from harness.machine.l1 import L1Failed
+from harness.model import Cell, End, Grade, Scenario, Value, Verdict
+from harness.run.bench import Bench
+from harness.source.progress import Progress
+
+_BROKEN = (End.no_boot, End.no_module)
+
+
+class Tried(Value):
+    """A cell that was run.  folder: its evidence."""
+
+    verdict: Verdict
+    folder: str
+
+
+def try_cell(bench: Bench, cell: Cell, scenarios: Mapping[str, Scenario]) -> Tried:
+    """Run a cell and judge it."""
+    outcome = bench.run(cell)
+    return Tried(verdict=judge_cell(outcome, scenarios[cell.scenario]), folder=outcome.folder)
+
+
+class Reference:
+    """The last kernel of a series without any bug; its cells are run when asked for, once."""
+
+    def __init__(self, bench: Bench, scenarios: Mapping[str, Scenario]) -> None:
+        self._bench = bench
+        self._scenarios = scenarios
+        self._verdicts: dict[Cell, Verdict] = {}
+
+    def verdict(self, cell: Cell) -> Verdict:
+        """Return what the same cell says without the bug; it says nothing where L1 doesn't boot."""
+        mine = msgspec.structs.replace(cell, kernel=self._bench.kernel.label)
+        if mine not in self._verdicts:
+            try:
+                self._verdicts[mine] = try_cell(self._bench, mine, self._scenarios).verdict
+            except (L1Failed, NorefError) as failure:
+                self._verdicts[mine] = Verdict(cell=mine, grade=Grade.error, reason=str(failure))
+        return self._verdicts[mine]
+
+
+class Hunt:
+    """Runs the cells of a plan on one mutant, up to the first that kills it or (every) to the end.
+
+    so_far: what is known of the mutant; stop: ends the hunt early.
+    """
+
+    def __init__(
+        self,
+        so_far: MutantResult,
+        bench: AbstractContextManager[Bench],
+        reference: Reference,
+        plan: Sequence[Cell],
+        scenarios: Mapping[str, Scenario],
+        workers: int,
+        every: bool,
+        stop: Event,
+    ) -> None:
+        self._so_far = so_far
+        self._bench = bench
+        self._reference = reference
+        self._plan = plan
+        self._scenarios = scenarios
+        self._workers = workers
+        self._every = every
+        self._stop = stop
+        self._lock = Lock()
+        self._cells = 0
+        self._watcher: Progress | None = None
+
+    def __call__(self) -> MutantResult:
+        """Run the cells; errors say nothing, and keep a mutant from having survived."""
+        started = time.monotonic()
+        kills: list[Kill] = []
+        errors, note = 0, ""
+        with self._bench as bench, ThreadPoolExecutor(self._workers) as pool:
+            futures = [pool.submit(try_cell, bench, cell, self._scenarios) for cell in self._plan]
+            try:
+                for future in futures:
+                    try:
+                        found = self._kills(future.result())
+                    except (L1Failed, NorefError) as failure:
+                        if isinstance(failure, L1Failed) and failure.end in _BROKEN:
+                            note = str(failure)
+                            break
+                        found = None
+                    self._count()
+                    errors += found is None
+                    kills += found or ()
+                    if (kills and not self._every) or self._stop.is_set():
+                        break
+            finally:
+                pool.shutdown(cancel_futures=True)
+        fate = Fate.undecided if errors else Fate.survived
+        return msgspec.structs.replace(
+            self._so_far,
+            fate=Fate.killed if kills else Fate.broken if note else fate,
+            kills=tuple(kills),
+            cells=self._cells,
+            errors=errors,
+            note=note,
+            seconds=round(time.monotonic() - started, 1),
+        )
+
+    def _kills(self, tried: Tried) -> tuple[Kill, ...] | None:
+        """Return what the cell lost to the bug; None if it says nothing."""
+        if tried.verdict.grade is Grade.error:
+            return None
+        if not lost(tried.verdict):
+            return ()
+        reference = self._reference.verdict(tried.verdict.cell)
+        if reference.grade is Grade.error:
+            return None
+        return kills_of(tried.verdict, reference, self._so_far.suspects, tried.folder)
+
+    def watch(self, progress: Progress) -> None:
+        """Tell from now on how far the hunt is."""
+        with self._lock:
+            self._watcher = progress
+            progress.step(f"running cells of {self._so_far.kernel}", len(self._plan))
+            progress.advance(self._cells)
+
+    def _count(self) -> None:
+        with self._lock:
+            self._cells += 1
+            if self._watcher is not None:
+                self._watcher.advance(1)
