@@ -30,11 +30,32 @@ class Record(NamedTuple):
 
 
 _CALLER = rb"\[ {0,6}(?P<%b>[TC]\d{1,10})\] ?"
-_STAMP = rb"(?:<\d{1,3}>)?\[ {0,5}(?P<time>\d{1,8}\.\d{6})\] ?(?:" + _CALLER % b"caller" + rb")?"
+# What the kernels of phones put after the time: level, CPU and task.
+_PHONE = (
+    rb"(?:<\d>|c\d{1,2} {1,6}\d{1,7} |\(\d{1,3}\)\[\d{1,7}:[^\]\n]{1,24}\] ?|"
+    rb"\[\d{1,3}: {0,20}[^\]\n:]{1,24}(?::\d{1,3})?: {0,8}\d{1,7}\] ?)?"
+)
+_STAMP = (
+    rb"(?:<\d{1,3}>)?\[ {0,5}(?P<time>\d{1,8}\.\d{6})\] ?(?:"
+    + _CALLER % b"caller"
+    + rb")?"
+    + _PHONE
+)
 # dmesg --ctime, dmesg --decode; syslog and journal
-CTIME = rb"\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] ?+"
-DECODED = rb"kern {0,3}:\w{4,6} {0,3}: "
-SYSLOG = rb"(?:\w{3} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,32}) \S{1,64} kernel: ?+"
+_CLOCK = rb"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}"
+CTIME = rb"\[" + _CLOCK + rb"\] ?+"
+DECODED = rb"kern {0,3}:\w{4,6} {0,3}: (?:" + CTIME + rb")?"
+SYSLOG = (
+    rb"(?:\w{3} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6})?|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,32}) "
+    rb"\S{1,64} kernel: ?+"
+)
+# dmesg --time-format iso, delta and reltime; logcat
+_OTHERS = (
+    rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d |"
+    rb"\[ {0,5}\d{1,8}\.\d{6} < {0,6}\d{1,8}\.\d{6}>\] ?|\[ {0,5}\+\d{1,8}\.\d{6}\] ?|"
+    rb"\d\d-\d\d \d\d:\d\d:\d\d\.\d{3,6} (?: {0,8}\w{1,16}){1,2} {1,8}\d{1,8} [VDIWEF] "
+    rb"[\w. ]{0,24}: ?"
+)
 _PREFIX = re.compile(
     _STAMP + rb"|<\d{1,3}>"
     # /dev/kmsg: level, sequence, microseconds, flags
@@ -45,6 +66,7 @@ _PREFIX = re.compile(
     rb"(?:" + _CALLER % b"dcaller" + rb")?"
     rb"|" + SYSLOG + rb"(?:\[ {0,5}(?P<stime>\d{1,8}\.\d{6})\] ?)?"
     rb"(?:" + _CALLER % b"scaller" + rb")?"
+    rb"|(?:" + _OTHERS + rb")(?:" + _CALLER % b"ocaller" + rb")?"
 )
 PREFIX = re.sub(rb"\(\?P<\w+>", b"(?:", _PREFIX.pattern)
 STAMP = re.compile(_STAMP)
@@ -56,11 +78,12 @@ _GLUED = re.compile(rb"(?:<\d{1,3}>)?" + GLUE.pattern)
 # it, unless its body has escapes or GLUE.
 PLAIN_LINE = re.compile(
     rb"^(?:(?:<\d{1,3}>)?\[ {0,5}(\d{1,8}\.\d{6})\] ?(?:\[ {0,6}([TC]\d{1,10})\] ?)?"
-    rb"(.{0,2048})|.+)$",
+    + _PHONE
+    + rb"(.{0,2048})|.+)$",
     re.MULTILINE,
 )
 _TIMES = ("time", "dtime", "stime")
-_CALLERS = ("caller", "kmsg", "ccaller", "dcaller", "scaller")
+_CALLERS = ("caller", "kmsg", "ccaller", "dcaller", "scaller", "ocaller")
 
 
 def split_line(line: bytes, start: int) -> Sequence[Record]:

@@ -68,8 +68,9 @@ class _Format:
         return Run(at, match.end(), bodies, text, caller, time, self._prefixed, over)
 
 
-_CALLER = rb"(?P<caller>(?>\[ {0,6}[TC]\d{1,10}\] ?+|))"
-_SAME_CALLER = rb"(?P=caller)(?!\[ {0,6}[TC]\d)"
+# What a phone's kernel puts before the text begins like a line of a report.
+_CALLER = rb"(?P<caller>(?>\[ {0,6}[TC]\d{1,10}\] ?+|))(?!\(\d{1,3}\)\[)"
+_SAME_CALLER = rb"(?P=caller)(?!\[ {0,6}[TC]\d|\(\d{1,3}\)\[)"
 _SAVED = rb"(?:" + DECODED + rb"|" + SYSLOG + rb")"
 
 
