@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 
 def _any_of(*patterns: str) -> str:
@@ -180,9 +180,17 @@ class Skipper:
     """Knows the names of some of these sets."""
 
     def __init__(self, *sets: str) -> None:
-        pattern = re.compile("|".join(sets))
+        self._sets = sets
         # The patterns are long, and a log names the same functions again and again.
-        self.covers = lru_cache(maxsize=4096)(lambda name: pattern.fullmatch(name) is not None)
+        self.covers = lru_cache(maxsize=4096)(self._covers)
+
+    def _covers(self, name: str) -> bool:
+        return self._pattern.fullmatch(name) is not None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        # Compiled when first asked for: most logs have no complaint at all.
+        return re.compile("|".join(self._sets))
 
 
 def first_outside(names: Iterable[str], skip: Skipper) -> str:

@@ -144,12 +144,11 @@ class Tracker:
     def _dying(self, record: Record) -> Draft | None:
         """The report that this panic is the end of."""
         own = self._open.get(record.caller)
-        others = sorted(self._open.values(), key=lambda draft: -draft.number)
-        for draft in [own, *others] if own else others:
-            over = bool(draft.panic) or draft.silent_since(record.time)
-            if not over and is_consequence(record.body, draft.kind):
-                return draft
-        return None
+        if own is not None and _dies_of(own, record):
+            return own
+        # The latest of the others.
+        others = (draft for draft in self._open.values() if _dies_of(draft, record))
+        return max(others, key=lambda draft: draft.number, default=None)
 
     def _is_claimed(self, record: Record) -> bool:
         """Whether an open report of this caller would take a text that is no sure header."""
@@ -251,6 +250,11 @@ class Tracker:
         if splat is not None:
             self._boot.saw(splat)
             self.done.append(splat)
+
+
+def _dies_of(draft: Draft, panic: Record) -> bool:
+    over = bool(draft.panic) or draft.silent_since(panic.time)
+    return not over and is_consequence(panic.body, draft.kind)
 
 
 def _is_announced_by(draft: Draft, kind: Kind) -> bool:
