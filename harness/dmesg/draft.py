@@ -12,6 +12,10 @@ from harness.dmesg.records import Record
 from harness.dmesg.runs import Run
 
 MAX_LINES = 2000
+# More than any text that is shown; lines that come when it is full are not kept.
+_MAX_BYTES = 128 * 1024
+# Headers that join a report.
+_MAX_EXTRA = 16
 # Lines that a report would not contain, in a row, before it is taken to be over.
 _STRANGERS = 14
 # Once its end marker was seen, a report still gets its registers and its panic.
@@ -40,6 +44,7 @@ class Draft:
         self.number = number
         self.prefixed = record.prefixed
         self.lines: list[bytes] = [record.body]
+        self._room = _MAX_BYTES
         self.extra: list[re.Match[bytes]] = []
         self.died = kind.oops
         self.finished = False
@@ -62,7 +67,8 @@ class Draft:
     def absorb(self, kind: Kind, match: re.Match[bytes], record: Record, number: int) -> None:
         """A header that is part of this report: the oops after its fault, a panic after all."""
         self._flush()
-        self.extra.append(match)
+        if len(self.extra) < _MAX_EXTRA:
+            self.extra.append(match)
         self.died = self.died or kind.oops
         self.finished = False
         if kind.ends and not self.kind.ends:
@@ -76,8 +82,7 @@ class Draft:
     def _add(self, body: bytes, end: int, time: float | None, number: int) -> None:
         if self._waiting:
             self._flush()
-        if len(self.lines) < MAX_LINES:
-            self.lines.append(body)
+        self._keep(body)
         self.end = end
         self.number = number
         self._strangers = 0
@@ -136,8 +141,12 @@ class Draft:
                 self.evident = True
                 self.prefixed = self.prefixed or run.prefixed
         self._add(bodies[0], base + run.end - 1, run.time, number)
-        room = MAX_LINES - len(self.lines)
-        self.lines.extend(bodies[1 : 1 + max(room, 0)])
+        if len(run.text) < self._room and len(self.lines) + len(bodies) <= MAX_LINES:
+            self.lines += bodies[1:]
+            self._room -= len(run.text) - len(bodies[0])
+        else:
+            for body in bodies[1:]:
+                self._keep(body)
         self.finished = self.finished or run.over
 
     def silent_since(self, time: float | None) -> bool:
@@ -150,9 +159,14 @@ class Draft:
         rule = self.kind.rule
         return bool(END_MARKER.match(body) or (rule is not None and rule.match(body)))
 
+    def _keep(self, body: bytes) -> None:
+        if len(self.lines) < MAX_LINES and self._room > 0:
+            self.lines.append(body)
+            self._room -= len(body) + 1
+
     def _flush(self) -> None:
-        room = MAX_LINES - len(self.lines)
-        self.lines.extend(self._waiting[: max(room, 0)])
+        for body in self._waiting:
+            self._keep(body)
         self._waiting.clear()
 
 

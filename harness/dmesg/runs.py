@@ -55,7 +55,7 @@ class _Format:
         text = b"\n".join(bodies)
         # Escapes, records in mid-line and very long lines need a closer look.
         if (
-            b"\x1b" in text
+            b"\x1b" in lines
             or ANY_STAMP.search(text) is not None
             or (len(lines) > MAX_BODY and max(map(len, bodies)) > MAX_BODY)
         ):

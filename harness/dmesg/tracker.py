@@ -26,6 +26,8 @@ from harness.dmesg.table import CUT_HERE, OVERWRITTEN, find_kind, is_consequence
 
 _BACKTRACE_OF_CPU = re.compile(rb"NMI backtrace for cpu \d+$|NMI backtrace for cpu \d+ ")
 _MAX_OPEN = 64
+# CPUs that add a backtrace to somebody's report.
+_MAX_GUESTS = 1024
 # Lines of the log without one of the report's caller.
 _PATIENCE = 2000
 # Records between two looks for reports that nobody adds to any more.
@@ -229,7 +231,7 @@ class Tracker:
         draft = self._open.get(record.caller) or self._guests.get(record.caller)
         if draft is None and _BACKTRACE_OF_CPU.match(record.body):
             draft = next((d for d in reversed(self._open.values()) if d.kind.gathers), None)
-            if draft is not None:
+            if draft is not None and len(self._guests) < _MAX_GUESTS:
                 self._guests[record.caller] = draft
         if draft is not None and not draft.offer(record, self._number):
             del self._open[draft.caller]

@@ -141,3 +141,16 @@ def test_a_run_that_has_to_be_read_singly_is_looked_at_once(
     frame = b"[    1.000000]  foo+0x1/0x2\n"
     find_splats(header + frame * 1000 + frame.replace(b"oo", spoiler) + frame * 1000)
     assert looked <= 4
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        b"<4>list_add corruption. a\n<4> ?\n f+0x85/0x130\n",
+        b"4,1,2345678,-;UBSAN: a in b.c:7:1\n4,1,2345679,-,ca\x1b[1mller=C1,flag; </TASK>\n",
+        b"[    1.000000] Insufficient stack space to handle exception!\n"
+        b"[    1.000000] pc : f+0x9/0x20[    1.000000] \n",
+    ],
+)
+def test_what_a_fuzzer_found(log: bytes) -> None:
+    assert find_splats(log) == read_singly(log)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import time
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 
@@ -217,3 +219,51 @@ def test_a_stream_is_read_in_constant_memory_and_linear_time() -> None:
     assert [splat.title for splat in found] == ["WARNING in a_bug"]
     assert peak < 8_000_000
     assert spent < 20
+
+
+# What comes again and again, how much of it in MB, and how many MB that may take.
+ENDLESS: dict[str, tuple[Callable[[int], bytes], float, float]] = {
+    "headers that join": (lambda at: b"[   12.000000] kernel BUG at a.c:1!\n", 1, 0.7),
+    "CPUs that answer": (
+        lambda at: b"[   12.000000][%6s] NMI backtrace for cpu 1\n" % (b"C%d" % at),
+        1,
+        0.7,
+    ),
+    "long lines": (
+        lambda at: b"[   12.000000][%6s]  f+0x1/0x2 %b\n" % (b"T%d" % (at % 60), b"x" * 1900),
+        16,
+        12,
+    ),
+    "callers": (
+        lambda at: b"[   12.000000][%6s] BUG: KFENCE: read in f%d+0x1/0x2\n" % (b"T%d" % at, at),
+        0.5,
+        5,
+    ),
+}
+
+
+@pytest.mark.parametrize(("line", "given", "limit"), ENDLESS.values(), ids=ENDLESS)
+def test_an_endless_report_costs_no_memory(
+    line: Callable[[int], bytes], given: float, limit: float
+) -> None:
+    begin = [
+        *(b"[   12.000000][%6s] BUG: KFENCE: read in f\n" % (b"T%d" % at) for at in range(60)),
+        b"[   12.000000][    C0] rcu: INFO: rcu_sched detected stalls on CPUs/tasks:\n",
+        b"[   12.000000] list_del corruption. prev->next should be 1\n",
+    ]
+    lines = itertools.chain(begin, map(line, itertools.count()))
+
+    class Endless(io.RawIOBase):
+        left = int(given * 1e6)
+
+        def read(self, size: int = -1) -> bytes:
+            data = b"".join(itertools.islice(lines, 50)) if self.left > 0 else b""
+            self.left -= len(data)
+            return data
+
+    tracemalloc.start()
+    for _ in iter_splats(Endless()):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < limit * 1e6
