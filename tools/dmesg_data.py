@@ -30,7 +30,7 @@ from harness.build.workshop import locked_tree
 from harness.errors import InfraError, NorefError
 from harness.machine.accel import choose_accel
 from harness.machine.arches import find_arch
-from harness.machine.l1 import L1Failed, Saved, restore, save
+from harness.machine.l1 import END_MARK, L1Failed, Saved, restore, save, wait_for_mark
 from harness.machine.qemu import Spec
 from harness.model import Arch, BuiltKernel, Mode, Value
 from harness.report.progress import progress
@@ -181,6 +181,7 @@ def provoke(saved: Saved, trigger: Trigger, console: Path) -> str:
     try:
         with restore(saved, console) as l1:
             reply = l1.shell(trigger.command, TRIGGER_TIMEOUT)
+            wait_for_mark(console)
     except L1Failed as failure:
         return failure.note
     return f"status {reply.status}"
@@ -279,6 +280,10 @@ def make(options: Options, cache: Cache, scratch: Path, progress: Progress) -> i
             log = anonymous((consoles / trigger.name).read_bytes(), cache)
             if path := foreign(log, cache):
                 progress.note(f"{trigger.name}: not kept, has {path.decode()} in it")
+                wrong += 1
+                continue
+            if ended.startswith("status") and END_MARK not in log:
+                progress.note(f"{trigger.name}: not kept, its log is cut off")
                 wrong += 1
                 continue
             keep(base, variant, kernel, trigger, log, folder)

@@ -62,7 +62,8 @@ static int obey_in_child(int port, char *line)
 /*
  * Mark the end of the cell in the kernel's log.  Reading /proc/consoles takes
  * and drops the console lock, which prints what another CPU may have left
- * pending: all that the cell caused is on the console from here on.
+ * pending: all that the cell caused is on the console from here on.  Not so
+ * where the serial driver prints in a thread of its own: the harness waits.
  */
 static void end_log(void)
 {

@@ -8,8 +8,9 @@ x-ignore-shared).  So each cell starts from the same untouched L1.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pexpect
@@ -21,6 +22,9 @@ from harness.model import End, Mode, Value
 
 BOOT_TIMEOUT = 120.0
 OUTPUT_LIMIT = 1 << 20
+# What the agent leaves in L1's log after each command: end_log() in guest-images/vmm/agent.c.
+END_MARK = b"noref: end of cell"
+LOG_TIMEOUT = 10.0
 _READ_SIZE = 1 << 16
 _TOO_MUCH = re.compile(rb".{%d}" % (OUTPUT_LIMIT + 1), re.DOTALL)
 
@@ -164,6 +168,21 @@ def restore(saved: Saved, console: Path) -> Iterator[L1]:
         qemu.migration_done()
         qemu.execute("cont")
         yield L1(qemu)
+
+
+def wait_for_mark(console: Path) -> None:
+    """Wait until L1's log has come to the mark behind a command that was answered.
+
+    A kernel whose serial driver is an nbcon one, as that of 7.3, prints in a thread of its own,
+    after the answer.  L1 must still run.  Who needs the mark must see whether it came.
+    """
+    deadline = time.monotonic() + LOG_TIMEOUT
+    while time.monotonic() < deadline:
+        with suppress(FileNotFoundError), console.open("rb") as log:
+            log.seek(max(0, console.stat().st_size - _READ_SIZE))
+            if END_MARK in log.read():
+                return
+        time.sleep(0.01)
 
 
 def check_facts(facts: dict[str, str], spec: Spec, mode: Mode, console: Path) -> None:

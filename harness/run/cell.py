@@ -10,12 +10,11 @@ import msgspec
 
 from harness.dmesg import find_splats
 from harness.errors import NorefError
-from harness.machine.l1 import L1Failed, Reply, Saved, restore
+from harness.machine.l1 import END_MARK, L1Failed, Reply, Saved, restore, wait_for_mark
 from harness.model import Cell, End, Outcome, Result
 from harness.run.ktap import read_report
 
 # The agent's last word in L1's kernel log, written when the VMM is done (guest-images/vmm/agent.c).
-_END_MARK = b"noref: end of cell"
 
 _LOG_LIMIT = 64 << 20
 
@@ -36,13 +35,14 @@ def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float, options: s
     try:
         with restore(saved, console) as l1:
             reply = l1.run((cell.scenario, cell.backing, cell.mapping), timeout)
+            wait_for_mark(console)
         output, status, note = reply.output, reply.status, _describe(reply)
     except L1Failed as failure:
         end, note, output = failure.end, failure.note, failure.output
     except NorefError as error:
         end, note = End.qemu, str(error)
     log = read_log(console)
-    if end is End.reported and _END_MARK not in log:
+    if end is End.reported and END_MARK not in log:
         end, note = End.harness, f"L1's log doesn't reach the end of the cell; log: {console}"
     report = read_report(output)
     outcome = Outcome(

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
 import msgspec
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import InfraError
+from harness.machine import l1
 from harness.machine.accel import Accel
 from harness.machine.arches import find_arch
 from harness.machine.l1 import L1Failed, Reply, Saved
@@ -230,6 +231,7 @@ class Runs:
     def __init__(self, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.results = results
         self._monkeypatch = monkeypatch
+        monkeypatch.setattr(l1, "LOG_TIMEOUT", 0.1)
 
     def __call__(self, answer: Reply | Exception, log: bytes | None = LOG) -> Outcome:
         @contextmanager
@@ -284,6 +286,18 @@ def test_a_log_that_does_not_reach_the_end_of_the_cell_is_our_fault(
     outcome = run(Reply(output=PASSED, status=0), log)
     assert outcome.end is End.harness
     assert "console.log" in outcome.note
+
+
+def test_a_log_may_come_after_the_answer(run: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by the console thread of a kernel with an nbcon serial driver."""
+    monkeypatch.setattr(l1, "LOG_TIMEOUT", 10.0)
+    console = run.results / "cells/base/tdp/tail/fault/guest_write/console.log"
+    late = Timer(0.3, lambda: console.write_bytes(SPLAT + LOG))
+    late.start()
+    outcome = run(Reply(output=PASSED, status=0), None)
+    late.join()
+    assert outcome.end is End.reported
+    assert [splat.function for splat in outcome.splats] == ["mmu_spte_clear_track_bits"]
 
 
 @pytest.mark.parametrize("end", [End.panic, End.hang, End.qemu])
