@@ -14,9 +14,7 @@ REAL = Path(__file__).parent.parent / "data" / "dmesg" / "real"
 
 # What the reader gets wrong, by log (VERSION-VARIANT/NAME, or NAME for all), and why the
 # expectation stands: remove an entry when it is right.
-KNOWN_GAPS: dict[str, str] = {
-    "7.3-plain/lkdtm_write_page_after_free": "the log ends before the report's stack",
-}
+KNOWN_GAPS: dict[str, str] = {}
 
 
 class Expected(NamedTuple):
