@@ -72,6 +72,9 @@ def _speeds(size: int) -> Table:
         ("clean", logs.clean, 1.0),
         ("long reports", logs.long_reports, 0.2),
         ("short reports", logs.short_reports, 0.2),
+        ("long, no times", lambda size: logs.without_prefixes(logs.long_reports(size)), 0.2),
+        ("short, no times", lambda size: logs.without_prefixes(logs.short_reports(size)), 0.2),
+        ("long, /dev/kmsg", lambda size: logs.from_kmsg(logs.long_reports(size)), 0.2),
     ):
         part = make(int(min(2 * _MB, size * share)))
         log = part * max(int(size * share) // len(part), 1) if name == "clean" else part
@@ -84,7 +87,7 @@ def _speeds(size: int) -> Table:
                 _seconds(partial(_search, log)),
             )
         speeds = (f"{len(log) / _MB / spent:.1f}" for spent in times)
-        table.add_row(name, f"{len(log) / _MB:.0f}", str(_read(log)), *speeds)
+        table.add_row(name, f"{len(log) / _MB:.1f}", str(_read(log)), *speeds)
     return table
 
 

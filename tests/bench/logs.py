@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -163,6 +164,17 @@ def _reports(samples: list[list[str]], size: int, seed: int) -> bytes:
             caller = f"T{dice.randrange(1, 999)}"
             log.write("".join(clock.stamp(text, caller) for text in sample))
     return log.getvalue().encode()
+
+
+def without_prefixes(log: bytes) -> bytes:
+    """The same log of a kernel that has no PRINTK_TIME."""
+    return re.sub(rb"^\[.{12}\]\[.{6}\] ", b"", log, flags=re.MULTILINE)
+
+
+def from_kmsg(log: bytes) -> bytes:
+    """The same log as /dev/kmsg gives it."""
+    prefix = re.compile(rb"^\[ *(\d+)\.(\d+)\]\[ *(\w+)\] ", re.MULTILINE)
+    return prefix.sub(rb"4,1,\1\2,-,caller=\3;", log)
 
 
 class Stream(io.RawIOBase):

@@ -33,7 +33,7 @@ _PER_LINE = 150e-6
 _REPEATED = 16
 _GROWTH = 3
 # One input of so many has the dear checks; which one, its bytes decide.
-_EVERY = 50
+_EVERY = 10
 
 
 class Slow(Exception):

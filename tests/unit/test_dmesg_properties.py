@@ -85,7 +85,6 @@ def test_the_time_makes_no_difference(lines: list[tuple[bytes, bytes, bytes]]) -
 @given(DICE, st.sampled_from(PREFIXES), st.sampled_from(PREFIXES))
 def test_the_format_makes_no_difference(dice: random.Random, one: bytes, two: bytes) -> None:
     reports = dice.sample(REPORTS, k=dice.randrange(1, 4))
-    # A panic ends what was before it, and a rule begins one as well as it ends one.
     lines = [line for report in reports for line in report]
 
     def log(prefix: bytes) -> bytes:
