@@ -25,6 +25,9 @@ from harness.dmesg.text import clean_text, stable
 
 _TITLE = 160
 _TEXT = 64 * 1024
+# What are numbers among the groups, and how many digits the kernel's have at most.
+_NUMBERS = ("pid", "cpu", "line")
+_DIGITS = 10
 # Lines after the header in which its detail is looked for.
 _DETAILS = 12
 _BODY_BEGINS = re.compile(r"^(?:Modules linked in:|CPU: \d|Call [Tt]race:|RIP: )", re.MULTILINE)
@@ -98,6 +101,9 @@ def _groups(draft: Draft, text: str) -> dict[str, str]:
         details = text.split("\n", last)[draft.header : last]
         found = next(filter(None, map(pattern.match, details)), None)
         groups = {**(found.groupdict("") if found else {}), **groups}
+    for name in _NUMBERS:
+        if len(groups.get(name, "")) > _DIGITS:
+            del groups[name]
     return groups
 
 

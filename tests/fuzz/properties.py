@@ -42,6 +42,8 @@ def checked(log: bytes) -> tuple[Splat, ...]:
         assert not _CONTROL_IN_TEXT.search(splat.text), splat
         shown = msgspec.json.encode(finding(splat))
         assert len(shown) <= _JSON, splat
+        for number in (splat.pid, splat.cpu, splat.line):
+            assert number is None or 0 <= number < 10**10, splat
         for value in json.loads(shown).values():
             for text in value if isinstance(value, list) else [value]:
                 assert not (isinstance(text, str) and _CONTROL.search(text)), splat

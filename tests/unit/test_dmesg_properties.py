@@ -117,3 +117,11 @@ def test_a_line_without_end_is_cut_at_the_same_places_however_it_is_read(size: i
 def test_a_tab_in_a_task_is_a_space() -> None:
     (splat,) = find_splats(b"a\tb invoked oom-killer: x\n f+0x1/0x2\n")
     assert splat.task == "a b"
+
+
+def test_a_number_that_is_none_of_the_kernels_is_left_out() -> None:
+    huge = b"9" * 30
+    line = b"WARNING: CPU: %b PID: %b at a.c:%b f+0x1/0x2\n f+0x1/0x2\n" % (huge, huge, huge)
+    (splat,) = find_splats(line)
+    assert (splat.pid, splat.cpu, splat.line) == (None, None, None)
+    checked(line)
