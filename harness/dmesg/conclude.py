@@ -132,7 +132,10 @@ def _by_place(kind: Kind, groups: dict[str, str]) -> Refinement | None:
     """The more special kind that the place of a WARNING makes it: a check of somebody's call."""
     if kind.type is not SplatType.WARNING or kind.weak:
         return None
-    return CALL_CHECKS.get(plain_source(groups.get("file", "")))
+    check = CALL_CHECKS.get(plain_source(groups.get("file", "")))
+    if check is None or check.function.match(groups.get("func", "")) is None:
+        return None
+    return check.refinement
 
 
 def _line(line: bytes) -> str:

@@ -55,7 +55,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 PLAIN = Skipper(sets.REPORTING)
-FAULT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.LOCKS)
+FAULT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.LOCKS, sets.SLABS)
 MEMORY = Skipper(sets.REPORTING, sets.PRIMITIVES)
 OWNER = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS)
 FREED = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.LOCKS)

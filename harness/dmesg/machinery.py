@@ -90,7 +90,7 @@ LOCKS = _any_of(
     r"(?:native_|pv_|__pv_)?queued_(?:spin|read|write)_\w+|__pv_queued_\w+|kvm_wait|"
     r"pv_wait\w*|virt_spin_lock",
     r"_*mutex_(?:lock|unlock|trylock|optimistic)\w*|_*ww_mutex_\w+|_*rt_mutex_\w+|"
-    r"rt_spin_\w+|rtlock_\w+|rt_(?:read|write)_\w+",
+    r"rt_spin_\w+|rtlock_\w+|rt_(?:read|write)_\w+|rwbase_\w+",
     r"_*(?:down|up)(?:_(?:read|write|interruptible|killable|timeout|trylock|nested|non_owner|common|"
     r"nest_lock))*|downgrade_write|_*rwsem_\w+|"
     r"_*percpu_(?:down|up|rwsem|init_rwsem)\w*|_*cpus_read_\w+|_*seq(?:count|lock)_\w+|"
@@ -102,7 +102,7 @@ LOCKS = _any_of(
 )
 
 # Allocating and freeing: the caller owns the object.
-ALLOCATORS = _any_of(
+SLABS = _any_of(
     r"_*(?:kv?|v)(?:m|z|c|re)?alloc(?:_(?:32|area|array|bulk|cache|exact|flex|gfp_adjust|huge|large|"
     r"node|nolock|noprof|obj|objs|order|range|reserve|size|slab|trace|track|caller|user))*|"
     r"_*kv?(?:strdup|strndup|asprintf|memdup)(?:_\w+)?|_*kvasprintf\w*|memdup_\w+|"
@@ -112,6 +112,9 @@ ALLOCATORS = _any_of(
     r"do_slab_free|allocate_slab|new_slab\w*|discard_slab|cache_\w+_objects?|qlist_\w+|"
     r"get_partial\w*|unfreeze_partials|deactivate_slab|put_cpu_partial|"
     r"alloc_single_from_\w+|free_to_partial_list",
+)
+ALLOCATORS = _any_of(
+    SLABS,
     r"_*alloc_pages\w*|_*get_free_pages\w*|get_zeroed_page\w*|get_page_from_freelist|prep_new_page|"
     r"_*free_pages?(?:_(?:nolock|exact|prepare|ok|bulk|core|and_swap_cache|is_bad\w*))?|"
     r"post_alloc_hook|rmqueue\w*|_*folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
@@ -137,7 +140,7 @@ WAITING = _any_of(
 # What a hung task waits in: any lock, also one that has a name of its own.
 HANGING = _any_of(
     r"\w+_lock(?:_(?:killable|interruptible|nested|common|slow\w*|io))?|\w*wait\w*|"
-    r"\w*completion\w*|synchronize_\w+|rcu_barrier\w*|srcu_barrier|cancel_delayed_work\w*|"
+    r"__lock_\w+|\w*_slowlock\w*|\w*completion\w*|_*synchronize_\w+|rcu_barrier\w*|srcu_barrier|cancel_delayed_work\w*|"
     r"kthread_(?:stop|park|flush)\w*",
 )
 

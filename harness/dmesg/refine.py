@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from harness.dmesg import kinds
 from harness.dmesg.kinds import Refinement
@@ -71,14 +72,24 @@ def _for(type_: T) -> tuple[Refinement, ...]:
 REFINEMENTS = {type_: rows for type_ in T if (rows := _for(type_))}
 
 
-def _of_caller(what: str, skip: Skipper) -> Refinement:
-    return _r(_WARN, "", T.WARNING, f"WARNING: {what} bug in {{function}}", skip)
+class CallCheck(NamedTuple):
+    """A function whose WARNING says that its caller is wrong."""
+
+    function: re.Pattern[str]
+    refinement: Refinement
 
 
-# Files whose WARNINGs say that the caller is wrong.
+def _of_caller(function: str, what: str, skip: Skipper) -> CallCheck:
+    title = f"WARNING: {what} bug in {{function}}"
+    return CallCheck(re.compile(function), _r(_WARN, "", T.WARNING, title, skip))
+
+
+_KMALLOC = _of_caller(r"_*kv?[mzc]?alloc\w*|_*kvrealloc\w*", "kmalloc", kinds.OWNER)
+# Files with such functions.
 CALL_CHECKS = {
-    "kernel/locking/lockdep.c": _of_caller("locking", kinds.LOCKS),
-    "mm/util.c": _of_caller("kmalloc", kinds.OWNER),
-    "mm/slab_common.c": _of_caller("kmalloc", kinds.OWNER),
-    "fs/proc/generic.c": _of_caller("proc registration", kinds.REGISTERED),
+    "kernel/locking/lockdep.c": _of_caller("", "locking", kinds.LOCKS),
+    "mm/util.c": _KMALLOC,
+    "mm/slab_common.c": _KMALLOC,
+    "mm/slub.c": _KMALLOC,
+    "fs/proc/generic.c": _of_caller("", "proc registration", kinds.REGISTERED),
 }

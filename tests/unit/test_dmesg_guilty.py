@@ -1214,6 +1214,114 @@ Local variable x created at:
 
 CPU: 0 UID: 0 PID: 12 Comm: syz Not tainted 6.12.0 #0
 =====================================================
+%% KASAN | unwind_next_frame
+==================================================================
+BUG: KASAN: stack-out-of-bounds in unwind_next_frame+0x18ee/0x22f0
+Read of size 8 at addr ffffc90003a5f8d0 by task syz.2.77/6003
+
+CPU: 1 UID: 0 PID: 6003 Comm: syz.2.77 Not tainted 6.14.0-rc3 #0
+Call Trace:
+ <TASK>
+ dump_stack_lvl+0x116/0x1f0
+ print_report+0xc3/0x620
+ kasan_report+0xd9/0x110
+ unwind_next_frame+0x18ee/0x22f0
+ arch_stack_walk+0x95/0x100
+ stack_trace_save+0x95/0xd0
+ kasan_save_stack+0x33/0x60
+ skb_clone+0x190/0x3f0
+ </TASK>
+==================================================================
+%% WARNING | list_del_event
+------------[ cut here ]------------
+WARNING: CPU: 0 PID: 5500 at kernel/events/core.c:2069 list_del_event+0x3a2/0x480
+Modules linked in:
+CPU: 0 UID: 0 PID: 5500 Comm: perf Not tainted 6.12.4 #0
+RIP: 0010:list_del_event+0x3a2/0x480
+Call Trace:
+ <TASK>
+ __perf_remove_from_context+0x1d3/0x6e0
+ event_function+0x286/0x3d0
+ </TASK>
+---[ end trace 0000000000000000 ]---
+%% WARNING | xdp_umem_pin_it
+------------[ cut here ]------------
+WARNING: mm/slub.c:7150 at __kvmalloc_node_noprof+0x5d1/0x8f0, CPU#1: syz.0.17/5990
+Modules linked in:
+CPU: 1 UID: 0 PID: 5990 Comm: syz.0.17 Not tainted 6.19.0 #0
+RIP: 0010:__kvmalloc_node_noprof+0x5d1/0x8f0
+Call Trace:
+ <TASK>
+ xdp_umem_pin_it+0x4c/0x120
+ xsk_setsockopt+0x631/0x9b0
+ </TASK>
+---[ end trace 0000000000000000 ]---
+%% WARNING | free_large_kmalloc
+------------[ cut here ]------------
+WARNING: CPU: 1 PID: 5990 at mm/slub.c:4745 free_large_kmalloc+0x12f/0x1a0
+Modules linked in:
+CPU: 1 UID: 0 PID: 5990 Comm: syz.0.17 Not tainted 6.14.0 #0
+RIP: 0010:free_large_kmalloc+0x12f/0x1a0
+Call Trace:
+ <TASK>
+ put_names+0x20/0x40
+ </TASK>
+---[ end trace 0000000000000000 ]---
+%% GENERAL_PROTECTION | vm_area_dup_it
+Oops: general protection fault, probably for non-canonical address 0xdead4ead00000000: 0000 [#1] SMP
+CPU: 1 UID: 0 PID: 913 Comm: sh Not tainted 6.12.4 #0
+RIP: 0010:kmem_cache_alloc_noprof+0xf1/0x310
+Code: 00 66
+RSP: 0018:ffffc90000a07e30 EFLAGS: 00010246
+Call Trace:
+ <TASK>
+ ? die_addr+0x3b/0x90
+ ? exc_general_protection+0x1b0/0x3c0
+ vm_area_dup_it+0x27/0x120
+ dup_mmap+0x5b0/0xb10
+ </TASK>
+---[ end trace 0000000000000000 ]---
+%% HUNG_TASK | lock_sock_nested
+INFO: task syz.1.9:7011 blocked for more than 143 seconds.
+      Not tainted 6.12.0-rc5 #0
+"echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.
+task:syz.1.9         state:D stack:27648 pid:7011  tgid:7010  ppid:5850   flags:0x00000004
+Call Trace:
+ <TASK>
+ __schedule+0xe58/0x5ad0
+ schedule+0xe7/0x350
+ __lock_sock+0x13b/0x260
+ lock_sock_nested+0xe2/0xf0
+ l2cap_sock_release+0x6b/0x1f0
+ __sock_release+0xb3/0x270
+ </TASK>
+%% HUNG_TASK | ext4_map_it
+INFO: task kworker/u8:2:36 blocked for more than 120 seconds.
+      Not tainted 6.12.0-rt5 #0
+"echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.
+task:kworker/u8:2    state:D stack:0     pid:36    tgid:36    ppid:2      flags:0x00004000
+Call Trace:
+ <TASK>
+ __schedule+0x3e5/0x9d0
+ rt_mutex_schedule+0x20/0x40
+ rwbase_write_lock+0x88/0x190
+ down_write+0x2b/0x40
+ ext4_map_it+0x1d0/0x600
+ </TASK>
+%% INTERNAL_ERROR | gic_write_it
+Internal error: synchronous external abort: 0000000096000210 [#1] SMP
+Modules linked in:
+CPU: 0 UID: 0 PID: 1 Comm: swapper/0 Not tainted 6.18.0 #1
+pstate: 600000c5 (nZCv daIF -PAN -UAO -TCO -DIT -SSBS BTYPE=--)
+pc : gic_write_it+0x28/0x60
+lr : gic_cpu_it+0x40/0x80
+sp : ffff800080087620
+x29: ffff800080087680 x28: 1ffff00010010f45 x27: ffff800080087a20
+Call trace:
+ gic_write_it+0x28/0x60 (P)
+ gic_cpu_it+0x40/0x80
+Code: 93407c02 d503201f 2a0003e1 52800022 (88e17e62)
+---[ end trace 0000000000000000 ]---
 """
 
 
