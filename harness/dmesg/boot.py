@@ -21,6 +21,12 @@ _ORDERLY = re.compile(
 # has the same ones, a new boot has not.
 _PROBE = 6
 _PROBE_RECORDS = 400
+# Records after a banner in which a guest gives itself away: the clock of the kernel that prints the
+# guest's console goes on. Seconds that one kernel's clock never goes back, and records that none
+# prints after its power is off.
+_GUEST_RECORDS = 1000
+_BACK = 5.0
+_AFTERLIFE = 3
 
 
 _ABOUT_BOOT = re.compile(rb"Linux version |reboot: |kexec_core: ")
@@ -46,6 +52,8 @@ class BootWatch:
         self._probe: list[tuple[float, bytes]] | None = None
         self._left = 0
         self._banner: Record | None = None
+        self._peak = 0.0
+        self._off = 0
 
     @property
     def idle(self) -> bool:
@@ -71,16 +79,32 @@ class BootWatch:
                 self._banner = None
             else:
                 self._banner = record if self._booted else None
-                self._probe, self._left = [], _PROBE_RECORDS
+                self._probe, self._left = [], _GUEST_RECORDS if self._booted else _PROBE_RECORDS
             self._booted, self._expected = True, False
+            self._peak, self._off = 0.0, 0
         elif _ORDERLY.match(record.body):
             self._expected = True
+            self._off = 1
         elif self._probe is not None:
-            if record.time:
-                self._probe.append((record.time, record.body))
             self._left -= 1
-            if len(self._probe) >= _PROBE or self._left <= 0:
+            if self._banner is not None and self._is_guest(record):
+                self._probe = self._banner = None
+                self._expected = False
+                return
+            if record.time and len(self._probe) < _PROBE:
+                self._probe.append((record.time, record.body))
+            enough = self._banner is None and len(self._probe) >= _PROBE
+            if enough or self._left <= 0:
                 yield from self.close()
+
+    def _is_guest(self, record: Record) -> bool:
+        """Whether there are two clocks since the banner: it was that of a guest."""
+        if not record.time:
+            return False
+        self._off += self._off > 0
+        back = record.time < self._peak - _BACK
+        self._peak = max(self._peak, record.time)
+        return back or self._off > _AFTERLIFE
 
     def close(self) -> Iterator[Splat]:
         """Decide about the last banner by the records after it."""

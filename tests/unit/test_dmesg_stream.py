@@ -155,6 +155,34 @@ def test_a_reboot_that_nobody_asked_for_is_a_splat() -> None:
     assert (splat.type, splat.title) == (SplatType.REBOOT, "unexpected kernel reboot")
 
 
+def booting(start: float, steps: int) -> list[str]:
+    """A kernel's first lines, one each tenth of a second."""
+    banner = stamp(["Linux version 6.12.1 (gcc) #1 SMP"], start=0.0)
+    return banner + [
+        stamp([f"step {at} {start}"], start=0.1 * at + start)[0] for at in range(1, steps)
+    ]
+
+
+def test_a_guest_that_boots_while_its_host_goes_on_is_no_reboot() -> None:
+    guest = booting(0.001, 60)
+    guest[40:40] = stamp(["kvm: still here"], start=106.0)
+    assert find_splats(joined(booting(0.0, 30), guest, stamp(["more"] * 40, start=107.0))) == ()
+
+
+def test_a_guest_that_ends_before_its_host_goes_on_is_no_reboot() -> None:
+    for end in ("reboot: Power down", "reboot: Restarting system"):
+        guest = booting(0.001, 60) + stamp([end], start=7.0)
+        host = stamp(["more"] * 40, start=107.0)
+        assert find_splats(joined(booting(0.0, 30), guest, host, guest, host)) == ()
+
+
+def test_a_reboot_that_ends_in_order_is_a_splat_still() -> None:
+    (splat,) = find_splats(
+        joined(booting(0.0, 30), booting(0.001, 900), stamp(["reboot: Power down"], start=99.0))
+    )
+    assert splat.type is SplatType.REBOOT
+
+
 def test_a_reboot_after_a_panic_is_expected() -> None:
     boot = stamp(["Linux version 6.12.1 (gcc) #1 SMP"], start=0.0)
     panic = stamp(["Kernel panic - not syncing: sysrq triggered crash", "Rebooting in 1 seconds.."])
