@@ -50,9 +50,13 @@ def _quilt(folder: Path) -> Series:
         file = folder / name
         if set(options) - {"-p1", "-pab"}:
             raise _bad(listing, f"{name} has the options {' '.join(options)}; only -p1 is known")
-        if not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
-            raise _bad(listing, f"it lists {printable(name)}, which is no file in this folder")
-        patches.append(read_patch(file, len(patches) + 1, name))
+        # A sibling's patch may be named, ../noref/0001-….patch, so that none needs to be copied.
+        if not file.resolve().is_relative_to(folder.resolve().parent):
+            where = "which is neither in this folder nor in one beside it"
+            raise _bad(listing, f"it lists {printable(name)}, {where}")
+        if not file.is_file():
+            raise _bad(listing, f"it lists {printable(name)}, and there is no such file")
+        patches.append(read_patch(file, len(patches) + 1, file.name))
     return _series(_label(folder.resolve().name), folder, patches)
 
 

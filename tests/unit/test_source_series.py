@@ -69,6 +69,17 @@ def test_a_quilt_folder_is_read_in_the_order_of_its_file_series(tmp_path: Path) 
     ]
 
 
+def test_a_series_may_name_the_patches_of_the_folder_beside_it(tmp_path: Path) -> None:
+    quilt(tmp_path / "noref", "a.patch\n", a=mail("[PATCH] a: one"))
+    folder = quilt(tmp_path / "more", "../noref/a.patch\nb.patch\n", b=mail("[PATCH] b: two"))
+    series = read_series(str(folder))
+    assert series.label(1) == "more+1"
+    assert [(p.number, p.name, p.subject) for p in series.patches] == [
+        (1, "a.patch", "a: one"),
+        (2, "b.patch", "b: two"),
+    ]
+
+
 def test_a_plain_diff_is_a_patch_with_its_file_name_for_a_subject(tmp_path: Path) -> None:
     described = "Fix: the thing\nthat was broken\n\n" + DIFF.format("b")
     plain = DIFF.format("a")
@@ -84,7 +95,9 @@ def test_a_plain_diff_is_a_patch_with_its_file_name_for_a_subject(tmp_path: Path
         ("gone.patch\n", "gone.patch"),
         ("a.patch -p0\n", "-p0"),
         ("a.patch -R\n", "-R"),
-        ("../outside.patch\n", "outside.patch"),
+        ("../../outside.patch\n", "../../outside.patch, which is neither in"),
+        ("../s/../../outside.patch\n", "which is neither in"),
+        ("../beside/gone.patch\n", "../beside/gone.patch"),
         ("", "no patch"),
         ("# nothing\n", "no patch"),
         ("empty.patch\n", "empty.patch"),
@@ -95,8 +108,9 @@ def test_a_wrong_quilt_folder_is_the_users_error_and_says_where(
     tmp_path: Path, series: str, names: str
 ) -> None:
     (tmp_path / "outside.patch").write_text(DIFF)
+    (tmp_path / "base").mkdir()
     prose = mail("[PATCH] no", diff="no diff")
-    folder = quilt(tmp_path / "s", series, a=DIFF, empty="", prose=prose)
+    folder = quilt(tmp_path / "base/s", series, a=DIFF, empty="", prose=prose)
     with pytest.raises(UserError) as caught:
         read_series(str(folder))
     assert names in str(caught.value) and str(folder) in str(caught.value)
