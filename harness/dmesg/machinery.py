@@ -19,7 +19,7 @@ def _any_of(*patterns: str) -> str:
 REPORTING = _any_of(
     r"(?:__)?dump_stack(?:_lvl)?",
     r"show_(?:stack|regs|trace_log_lvl|regs_print_info)\w*",
-    r"dump_backtrace\w*",
+    r"(?:dump|unwind)_backtrace\w*",
     r"__warn(?:_\w+)?|warn_slowpath_\w+|__?report_bug\w*|handle_bug|bug_handler|fixup_bug",
     r"v?panic|nmi_panic|check_panic_on_warn|(?:__)?die(?:_\w+)?|oops_\w+|crash_kexec\w*",
     r"(?:asm_)?exc_\w+|(?:asm_|__)?sysvec_\w+|asm_call_\w+|run_\w+_on_irqstack\w*|do_(?:trap|error_trap|invalid_op|divide_error|"
