@@ -25,6 +25,7 @@ from harness.dmesg.splat import Splat, SplatType
 from harness.dmesg.table import CUT_HERE, OVERWRITTEN, find_kind, is_consequence
 
 _BACKTRACE_OF_CPU = re.compile(rb"NMI backtrace for cpu \d+$|NMI backtrace for cpu \d+ ")
+_NEWLINE = 0x0A
 _MAX_OPEN = 64
 # CPUs that add a backtrace to somebody's report.
 _MAX_GUESTS = 1024
@@ -165,6 +166,9 @@ class Tracker:
         """
         single = at  # up to here, a run was already looked at
         while at < stop and not self.idle:
+            if block[at] == _NEWLINE:
+                at += 1
+                continue
             calm = self._boot.idle and not self._guests
             if calm and at >= single and (run := find_run(block, at, stop)) is not None:
                 single = run.end
@@ -173,7 +177,7 @@ class Tracker:
                     continue
             line = PLAIN_LINE.match(block, at, stop)
             if line is None:
-                at += 1  # a blank line
+                at += 1
                 continue
             begin, end = line.span()
             at = end + 1

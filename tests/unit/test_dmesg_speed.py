@@ -154,3 +154,14 @@ def test_a_run_that_has_to_be_read_singly_is_looked_at_once(
 )
 def test_what_a_fuzzer_found(log: bytes) -> None:
     assert find_splats(log) == read_singly(log)
+
+
+def test_no_run_is_looked_for_in_blank_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = []
+    monkeypatch.setattr(
+        tracker,
+        "find_run",
+        lambda block, at, stop: places.append(block[at]) or find_run(block, at, stop),
+    )
+    find_splats(b"[    1.000000] BUG: KASAN: use-after-free in f\n" + b"\n" * 50 + b" x\n")
+    assert b"\n"[0] not in places
