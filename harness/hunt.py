@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from threading import Event, Lock
@@ -19,6 +19,8 @@ from harness.run.bench import Bench
 from harness.source.progress import Progress
 
 _BROKEN = (End.no_boot, End.no_module)
+# How often a cell is run without the bug before what it never lost counts.
+_RUNS = 5
 
 
 class Tried(Value):
@@ -35,22 +37,31 @@ def try_cell(bench: Bench, cell: Cell, scenarios: Mapping[str, Scenario]) -> Tri
 
 
 class Reference:
-    """The last kernel of a series without any bug; its cells are run when asked for, once."""
+    """The last kernel of a series without any bug; its cells are run when asked for."""
 
     def __init__(self, bench: Bench, scenarios: Mapping[str, Scenario]) -> None:
         self._bench = bench
         self._scenarios = scenarios
-        self._verdicts: dict[Cell, Verdict] = {}
+        self._verdicts: dict[Cell, list[Verdict]] = {}
 
-    def verdict(self, cell: Cell) -> Verdict:
-        """Return what the same cell says without the bug; it says nothing where L1 doesn't boot."""
+    def verdicts(self, cell: Cell) -> Iterator[Verdict]:
+        """Yield what the same cell says without the bug, each run once; errors say nothing.
+
+        More than one, as a property that comes and goes without the bug must not kill.
+        """
         mine = msgspec.structs.replace(cell, kernel=self._bench.kernel.label)
-        if mine not in self._verdicts:
-            try:
-                self._verdicts[mine] = try_cell(self._bench, mine, self._scenarios).verdict
-            except (L1Failed, NorefError) as failure:
-                self._verdicts[mine] = Verdict(cell=mine, grade=Grade.error, reason=str(failure))
-        return self._verdicts[mine]
+        known = self._verdicts.setdefault(mine, [])
+        for number in range(_RUNS):
+            if number == len(known):
+                known.append(self._judge(mine))
+            if known[number].grade is not Grade.error:
+                yield known[number]
+
+    def _judge(self, cell: Cell) -> Verdict:
+        try:
+            return try_cell(self._bench, cell, self._scenarios).verdict
+        except (L1Failed, NorefError) as failure:
+            return Verdict(cell=cell, grade=Grade.error, reason=str(failure))
 
 
 class Hunt:
@@ -120,12 +131,11 @@ class Hunt:
         """Return what the cell lost to the bug; None if it says nothing."""
         if tried.verdict.grade is Grade.error:
             return None
-        if not lost(tried.verdict):
-            return ()
-        reference = self._reference.verdict(tried.verdict.cell)
-        if reference.grade is Grade.error:
+        references = self._reference.verdicts(tried.verdict.cell)
+        if lost(tried.verdict) and next(references, None) is None:
             return None
-        return kills_of(tried.verdict, reference, self._so_far.suspects, tried.folder)
+        references = self._reference.verdicts(tried.verdict.cell)
+        return kills_of(tried.verdict, references, self._so_far.suspects, tried.folder)
 
     def watch(self, progress: Progress) -> None:
         """Tell from now on how far the hunt is."""

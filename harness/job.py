@@ -140,9 +140,9 @@ def shell(
     with (
         run_folder(order.results) as folder,
         lifetime.scratch(order.cache / "tmp") as scratch,
-        connect(spec, scratch, folder / "console.log") as client,
+        connect(spec, scratch, folder / "console.log", order.limits.boot) as session,
     ):
-        yield lambda: run_command(client, command) if command else interact(client)
+        yield lambda: run_command(session, command) if command else interact(session)
 
 
 def choose(order: Order, modes: Sequence[str], scenarios: Sequence[str]) -> Choice:
@@ -153,6 +153,11 @@ def choose(order: Order, modes: Sequence[str], scenarios: Sequence[str]) -> Choi
         modes=tuple(_choose("mode", modes, [mode.name for mode in order.arch.modes])),
         scenarios=tuple(scenario for scenario in catalogue if scenario.name in names),
     )
+
+
+def scenario_names(order: Order) -> tuple[str, ...]:
+    """Return the names in the scenario list."""
+    return tuple(scenario.name for scenario in read_catalogue(order.guest))
 
 
 class Site:
@@ -196,12 +201,13 @@ class Site:
             run_folder(order.results) as folder,
             lifetime.scratch(order.cache / "tmp") as scratch,
         ):
+            places = Places(results=folder, scratch=scratch, scenarios=scenario_names(order))
             self.progress.step(f"running {count} cells", count)
             outcomes, stopped = run_groups(
                 groups,
                 order.arch,
                 self.accel,
-                Places(results=folder, scratch=scratch),
+                places,
                 order.limits,
                 workers_for(order.workers),
                 lambda _: self.progress.advance(1),

@@ -20,7 +20,7 @@ from harness.build.kernel import FailedKernel
 from harness.build.workshop import locked_tree
 from harness.errors import UserError
 from harness.hunt import Hunt, Reference
-from harness.job import Order, Site, read_sources, run_folder, workers_for
+from harness.job import Order, Site, read_sources, run_folder, scenario_names, workers_for
 from harness.judge.mutants import Fate, MutantResult, MutantsResult
 from harness.model import INTERRUPTED, BuiltKernel, Cell, Scenario
 from harness.run.bench import Bench, opened, spread
@@ -48,7 +48,7 @@ def hunt_mutants(
     bundled = order.bundled / order.version
     series = sorted(path.parent.name for path in bundled.glob("*/series"))
     mutants = read_mutants(folder or bundled / "mutants", names, series)
-    _check(mutants, [scenario.name for scenario in read_catalogue(order.guest)])
+    _check(mutants, scenario_names(order))
     site = Site(order, progress)
     placed = [(m, m.series or _find_series(order, m, series, site)) for m in mutants]
     placed.sort(key=lambda pair: (pair[1], pair[0].name))
@@ -61,7 +61,7 @@ def hunt_mutants(
 
     with run_folder(order.results) as evidence, ExitStack() as stack:
         scratch = stack.enter_context(lifetime.scratch(order.cache / "tmp"))
-        places = Places(results=evidence, scratch=scratch)
+        places = Places(results=evidence, scratch=scratch, scenarios=scenario_names(order))
         stop = Event()
         lab = _Lab(order, site, places, every, stop, stack)
         try:
@@ -192,9 +192,10 @@ class _Lab:
         try:
             (kernel,) = self._site.build(order, sources, sources.steps[-1:])
         except DoesNotApply as error:
-            return msgspec.structs.replace(result, note=str(error))
+            return msgspec.structs.replace(result, note=f"{error.tried}: {error.came}")
         if isinstance(kernel, FailedKernel):
-            note, log = str(kernel.error), str(kernel.error.log or "")
+            note = f"{kernel.error.tried}: {kernel.error.came}"
+            log = str(kernel.error.log or "")
             return msgspec.structs.replace(result, note=note, log=log)
         if kernel.image.read_bytes() == unbroken.image.read_bytes():
             note = f"it changes nothing in what is built for {kernel.arch}"

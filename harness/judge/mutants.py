@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 import msgspec
 
 from harness.errors import EXIT_FINDINGS, EXIT_INFRA, EXIT_INTERRUPTED, EXIT_OK, EXIT_USER
-from harness.model import INTERRUPTED, Finding, Standing, Value, Verdict
+from harness.model import INTERRUPTED, Finding, Property, Standing, Value, Verdict
 
 
 class Fate(enum.Enum):
@@ -90,19 +91,32 @@ class MutantsResult(Value):
 
 
 def kills_of(
-    verdict: Verdict, reference: Verdict, suspects: tuple[str, ...], folder: str
+    verdict: Verdict, references: Iterable[Verdict], suspects: tuple[str, ...], folder: str
 ) -> tuple[Kill, ...]:
-    """Return what a cell lost that the same cell has without the bug."""
-    without = {finding.prop: finding for finding in reference.findings}
+    """Return what a cell lost that the same cell never loses without the bug.
+
+    references: what the cell says without the bug, run again and again while that matters.
+    """
+    left = {finding.prop: finding for finding in lost(verdict)}
+    first: dict[Property, Finding] = {}
+    runs = 0
+    for reference in references if left else ():
+        runs += 1
+        for finding in reference.findings:
+            first.setdefault(finding.prop, finding)
+            if finding.standing is Standing.lost:
+                left.pop(finding.prop, None)
+        if not left:
+            break
     return tuple(
         Kill(
-            finding=_named(finding, without.get(finding.prop)),
-            reference=_said(without.get(finding.prop)),
+            finding=_named(finding, first.get(prop)),
+            reference=_said(first.get(prop), runs),
             suspect=verdict.cell.scenario in suspects,
             folder=folder,
         )
-        for finding in lost(verdict)
-        if finding.prop not in without or without[finding.prop].standing is not Standing.lost
+        for prop, finding in left.items()
+        if runs
     )
 
 
@@ -117,5 +131,7 @@ def _named(finding: Finding, reference: Finding | None) -> Finding:
     return msgspec.structs.replace(finding, memory=memory)
 
 
-def _said(finding: Finding | None) -> str:
-    return f"{finding.standing.value}: {finding.evidence}" if finding else "no witness"
+def _said(reference: Finding | None, runs: int) -> str:
+    if reference is None:
+        return f"no witness, in {runs} runs"
+    return f"{reference.standing.value}, in {runs} runs: {reference.evidence}"

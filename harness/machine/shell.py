@@ -22,19 +22,45 @@ import paramiko
 from harness.build.image import append_files
 from harness.build.tools import program
 from harness.errors import InfraError, KernelError
-from harness.machine.l1 import BOOT_TIMEOUT, L1, L1Failed
+from harness.machine.l1 import L1, L1Failed
 from harness.machine.qemu import Qemu, Spec
+from harness.model import Value
 
 _FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s")
+# Seconds within which QEMU ends after its L1 did.
+_GONE = 3.0
 _NET = ("-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22")
 _NIC = ("-device", "virtio-net-pci,netdev=net,romfile=")
 
 
-@contextmanager
-def connect(spec: Spec, scratch: Path, console: Path) -> Iterator[paramiko.SSHClient]:
-    """Boot L1 with dropbear in it and yield a connection; nothing else can log in.
+class Session(Value):
+    """A connection to a booted L1, by which its user may well end it."""
 
-    scratch: an own folder for the keys.  KernelError if L1 doesn't come up.
+    client: paramiko.SSHClient
+    qemu: Qemu
+
+    def status(self, channel: paramiko.Channel) -> int:
+        """Return what a command in L1 ended with; powering L1 off is a good end.
+
+        KernelError if L1 ended in another way.
+        """
+        status = channel.recv_exit_status()
+        # Negative if none came: a signal ended the command, or L1 is gone.
+        if status >= 0 or self.qemu.ended(_GONE) is None:
+            return status & 255
+        reason = self.qemu.shutdown_reason()
+        if reason != "guest-shutdown":
+            came = f"L1 ended by itself ({reason or 'QEMU died'})"
+            raise KernelError("using the shell in L1", came, "see its log", self.qemu.console)
+        return 0
+
+
+@contextmanager
+def connect(spec: Spec, scratch: Path, console: Path, timeout: float) -> Iterator[Session]:
+    """Boot L1 with dropbear in it and yield a session; nothing else can log in.
+
+    scratch: an own folder for the keys; timeout: seconds that the boot may take.  KernelError if
+    L1 doesn't come up.
     """
     client_key = paramiko.ECDSAKey.generate()
     host_key, host_line = _make_host_key(scratch)
@@ -53,7 +79,7 @@ def connect(spec: Spec, scratch: Path, console: Path) -> Iterator[paramiko.SSHCl
     )
     with Qemu(spec.command(), console) as qemu:
         try:
-            L1(qemu).wait_ready(BOOT_TIMEOUT)
+            L1(qemu).wait_ready(timeout)
         except L1Failed as failure:
             raise KernelError("booting L1", failure.note, "see its log", console) from failure
         port = _forwarded_port(qemu)
@@ -67,38 +93,38 @@ def connect(spec: Spec, scratch: Path, console: Path) -> Iterator[paramiko.SSHCl
                     port,
                     "root",
                     pkey=client_key,
-                    timeout=BOOT_TIMEOUT,
+                    timeout=timeout,
                     look_for_keys=False,
                     allow_agent=False,
                 )
             except (paramiko.SSHException, OSError) as error:
                 raise InfraError("logging in to L1", str(error), "see its log", console) from error
-            yield client
+            yield Session(client=client, qemu=qemu)
 
 
-def run_command(client: paramiko.SSHClient, command: Sequence[str]) -> int:
+def run_command(session: Session, command: Sequence[str]) -> int:
     """Run a command in L1 with its output on ours; return its exit status."""
-    _, output, _ = client.exec_command(shlex.join(command))
+    _, output, _ = session.client.exec_command(shlex.join(command))
     _copy_output(output.channel)
-    return output.channel.recv_exit_status()
+    return session.status(output.channel)
 
 
-def interact(client: paramiko.SSHClient) -> int:
+def interact(session: Session) -> int:
     """Give the user's terminal a shell in L1, until it ends; return its exit status."""
     size = shutil.get_terminal_size()
-    channel = client.invoke_shell(term="linux", width=size.columns, height=size.lines)
+    channel = session.client.invoke_shell(term="linux", width=size.columns, height=size.lines)
     if not sys.stdin.isatty():
         channel.sendall(sys.stdin.buffer.read())
         channel.shutdown_write()
         _copy_output(channel)
-        return channel.recv_exit_status()
+        return session.status(channel)
     before = termios.tcgetattr(sys.stdin)
     try:
         tty.setraw(sys.stdin)
         _copy_both_ways(channel)
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
-    return channel.recv_exit_status()
+    return session.status(channel)
 
 
 def _copy_output(channel: paramiko.Channel) -> None:

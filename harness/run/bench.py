@@ -14,7 +14,15 @@ from harness.machine.accel import Accel
 from harness.machine.l1 import L1Failed, Saved, save
 from harness.model import Arch, BuiltKernel, Cell, Outcome
 from harness.run.cell import run_cell
-from harness.run.group import BOOT, Limits, Places, boot_outcome, boot_places, l1_spec
+from harness.run.group import (
+    BOOT,
+    Limits,
+    Places,
+    boot_outcome,
+    boot_places,
+    check_scenarios,
+    l1_spec,
+)
 
 
 class Bench:
@@ -63,6 +71,7 @@ class Bench:
         spec = l1_spec(self.kernel, mode, self._arch, self._accel)
         try:
             saved = save(spec, mode, scratch, console, self._limits.boot)
+            check_scenarios(saved, self._places)
         except (L1Failed, NorefError) as failure:
             return failure
         return saved, boot_outcome(label, name, console, self._places.results)

@@ -10,9 +10,9 @@ from pathlib import Path
 from threading import Event
 
 from harness.dmesg import find_splats
-from harness.errors import NorefError
+from harness.errors import InfraError, NorefError
 from harness.machine.accel import Accel
-from harness.machine.l1 import L1Failed, save
+from harness.machine.l1 import L1Failed, Saved, save
 from harness.machine.qemu import Spec
 from harness.model import (
     INTERRUPTED,
@@ -51,10 +51,14 @@ class Limits(Value):
 
 
 class Places(Value):
-    """results: where evidence is kept; scratch: where saved states live while they are used."""
+    """results: where evidence is kept; scratch: where saved states live while they are used.
+
+    scenarios: the names in the scenario list, which the VMM in L1 must have too; unchecked if ().
+    """
 
     results: Path
     scratch: Path
+    scenarios: tuple[str, ...] = ()
 
 
 class Group(Value):
@@ -93,6 +97,7 @@ def run_group(
     console, scratch = boot_places(group.kernel.label, group.mode.name, places)
     try:
         saved = save(spec, group.mode, scratch, console, limits.boot)
+        check_scenarios(saved, places)
         boot = boot_outcome(group.kernel.label, group.mode.name, console, results)
         if boot.splats:
             tell(boot)
@@ -133,6 +138,23 @@ def boot_places(label: str, mode: str, places: Places) -> tuple[Path, Path]:
     scratch = places.scratch / f"{label}-{mode}"
     scratch.mkdir()
     return folder / "console.log", scratch
+
+
+def check_scenarios(saved: Saved, places: Places) -> None:
+    """Compare the scenarios of L1's VMM with the list; InfraError if they are not the same."""
+    has = set(saved.facts.get("scenarios", "").split(",")) - {""}
+    listed = set(places.scenarios)
+    if not listed or has == listed:
+        return
+    wrong = [
+        *(f"{name} is in scenarios.toml alone" for name in sorted(listed - has)),
+        *(f"{name} is in vmm/scenarios.c alone" for name in sorted(has - listed)),
+    ]
+    raise InfraError(
+        "comparing the scenario list with the VMM in L1",
+        "; ".join(wrong),
+        "each scenario is one entry in scenarios.toml, and one function in vmm/scenarios.c's table",
+    )
 
 
 def boot_outcome(label: str, mode: str, console: Path, results: Path) -> Outcome:

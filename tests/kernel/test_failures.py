@@ -184,3 +184,17 @@ def test_every_cell_starts_from_the_same_untouched_l1(base_spec: Spec, tmp_path:
             assert l1.shell("test ! -e /tmp/mark && touch /tmp/mark", 30).status == 0
             assert l1.shell("test -e /tmp/mark", 30).status == 0
     assert saved.ram.stat().st_mtime_ns == before
+
+
+def test_scenario_that_the_vmm_lacks_is_an_error_of_ours(
+    main_job: Ran, noref: Noref, own_guest: Path
+) -> None:
+    listing = own_guest / "scenarios.toml"
+    listing.write_text(listing.read_text().replace('"guest_read"', '"guest_reads"'))
+    ran = noref(
+        *("run", "base/tdp/tail/fault/guest_reads"),
+        *("--guest-images", str(own_guest), "--series", "none"),
+    )
+    assert ran.status == 3
+    assert "guest_reads is in scenarios.toml alone" in ran.output
+    assert "guest_read is in vmm/scenarios.c alone" in ran.output

@@ -68,6 +68,26 @@ def test_killed_run_leaves_nothing_behind(
     assert sockets == []
 
 
+def test_interrupted_run_shows_the_cells_that_ran(main_job: Ran, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    harness = subprocess.Popen(
+        ["env", "--default-signal=INT", *command("test", "--results", str(results))],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_for("a cell's outcome", lambda: list(results.glob("*/cells/**/outcome.json")))
+    harness.send_signal(signal.SIGINT)
+    output, _ = harness.communicate(timeout=2 * PATIENCE)
+    assert harness.returncode == 130
+    assert "stopped before the end (interrupted)" in output
+    assert "Traceback" not in output
+    result = Ran(status=130, output=output, results=results).result
+    assert result.stopped == "interrupted"
+    assert result.outcomes
+
+
 def test_killed_build_leaves_no_make_and_the_next_run_completes_it(
     main_job: Ran, noref: Noref, own_series: Path
 ) -> None:

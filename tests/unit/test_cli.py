@@ -17,6 +17,7 @@ from harness import cli, job
 from harness.build.tools import Missing
 from harness.errors import InfraError, KernelError, NorefError, UserError
 from harness.machine.accel import Accel
+from harness.model import INTERRUPTED
 from harness.source.base import Base
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -275,6 +276,29 @@ def test_a_run_ends_in_the_status_of_its_result_and_shows_the_table(
     ended = noref("test")
     assert ended.status == status
     assert "noref+4" in ended.out
+
+
+def test_a_run_whose_files_can_not_be_written_is_shown_all_the_same(
+    noref: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise InfraError("writing result.json", "No space left on device", "make room")
+
+    monkeypatch.setattr(job, "test", lambda *_: (noref_run(), tmp_path))
+    monkeypatch.setattr(cli, "write_all", full)
+    ended = noref("test")
+    assert ended.status == 3
+    assert "noref+4" in ended.out and "No space left on device" in ended.err
+
+
+def test_an_interrupted_run_is_shown_and_ends_in_the_shells_status_for_it(
+    noref: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    result = msgspec.structs.replace(noref_run(), stopped=INTERRUPTED)
+    monkeypatch.setattr(job, "test", lambda *_: (result, tmp_path))
+    ended = noref("test")
+    assert ended.status == 130
+    assert "stopped before the end (interrupted)" in ended.out
 
 
 def test_the_options_reach_the_job_as_they_were_given(
