@@ -16,9 +16,10 @@ from harness.build.cache import Cache
 from harness.build.kernel import FailedKernel, build_kernels
 from harness.build.tools import missing_tools, packages
 from harness.errors import InfraError, UserError
-from harness.judge.expected import Expected, read_expected
+from harness.judge.expected import Expected, check_names, read_expected
 from harness.judge.result import KernelState, RunResult, Setting, judge_run
 from harness.machine.accel import choose_accel
+from harness.machine.arches import ARCHES
 from harness.machine.shell import connect, interact, run_command
 from harness.model import Arch, BuiltKernel, Cell, Outcome, Scenario, Series, Value
 from harness.run.catalogue import parse_cell, plan_cells, read_catalogue
@@ -103,7 +104,8 @@ def test(
     labels = [kernel.label for kernel in built if isinstance(kernel, BuiltKernel)]
     cells = plan_cells(choice.scenarios, order.arch, labels, choice.modes, full=full)
     ran = site.run(order, [(order, built, cells)])
-    return _conclude(order, sources, site, built, ran, started), ran.folder
+    complete = len(labels) == len(built) and not modes and not scenarios
+    return _conclude(order, sources, site, built, ran, started, complete), ran.folder
 
 
 def rerun(order: Order, text: str, repeat: int, progress: Progress) -> tuple[RunResult, Path]:
@@ -237,7 +239,27 @@ def read_sources(order: Order, base: Base) -> Sources:
         return Sources(base=base, series=mutated, expected=None)
     facts = folder / "expected.toml"
     expected = read_expected(facts) if facts.is_file() else None
+    if expected is not None:
+        check_names(expected, _names(order), len(series.patches), facts)
     return Sources(base=base, series=series, expected=expected)
+
+
+def _names(order: Order) -> dict[str, tuple[str, ...]]:
+    """Return what an entry of expected.toml can name, for each of its fields.
+
+    A boot's own complaint comes without memory.
+    """
+    scenarios = read_catalogue(order.guest)
+    pairs = [pair.split("/") for scenario in scenarios for pair in scenario.pairs]
+    modes = [mode.name for arch in ARCHES.values() for mode in arch.modes]
+    return {
+        "arches": tuple(ARCHES),
+        "modes": tuple(dict.fromkeys(modes)),
+        "memory": ("counted", "uncounted", "unknown"),
+        "backings": (*dict.fromkeys(backing for backing, _ in pairs), "none"),
+        "mappings": (*dict.fromkeys(mapping for _, mapping in pairs), "none"),
+        "scenarios": (*(scenario.name for scenario in scenarios), BOOT.name),
+    }
 
 
 def _step(sources: Sources, label: str) -> int:
@@ -294,6 +316,7 @@ def _conclude(
     built: Sequence[BuiltKernel | FailedKernel],
     ran: Ran,
     started: float,
+    complete: bool = False,
 ) -> RunResult:
     made = {kernel.patches: kernel for kernel in built}
     setting = Setting(
@@ -307,7 +330,15 @@ def _conclude(
     )
     scenarios = (*read_catalogue(order.guest), BOOT)
     seconds = round(time.monotonic() - started, 1)
-    return judge_run(setting, ran.outcomes, scenarios, sources.expected, seconds, ran.stopped)
+    return judge_run(
+        setting,
+        ran.outcomes,
+        scenarios,
+        sources.expected,
+        seconds,
+        ran.stopped,
+        complete=complete,
+    )
 
 
 def state(

@@ -6,14 +6,14 @@ Without an entry a property is expected to hold.  Entries are matched in order, 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from harness.errors import UserError
 from harness.judge.table import Entry, losses
-from harness.model import Finding, Property, Standing, Value, Verdict
+from harness.model import Cell, Finding, Property, Standing, Value, Verdict
 
 
 class Expectation(Value, forbid_unknown_fields=True):
@@ -38,17 +38,26 @@ class Expectation(Value, forbid_unknown_fields=True):
 
     def covers(self, finding: Finding, kernel: int, arch: str) -> bool:
         """Say whether this entry is about that finding."""
-        cell = finding.cell
         return (
             self.prop is finding.prop
-            and kernel in (self.kernels or (kernel,))
+            and finding.memory in (self.memory or (finding.memory,))
+            and self.concerns(finding.cell, kernel, arch)
+        )
+
+    def concerns(self, cell: Cell, kernel: int, arch: str) -> bool:
+        """Say whether a finding of that cell could be what this entry is about."""
+        return (
+            kernel in (self.kernels or (kernel,))
             and arch in (self.arches or (arch,))
             and cell.mode in (self.modes or (cell.mode,))
-            and finding.memory in (self.memory or (finding.memory,))
             and cell.backing in (self.backings or (cell.backing,))
             and cell.mapping in (self.mappings or (cell.mapping,))
             and cell.scenario in (self.scenarios or (cell.scenario,))
         )
+
+    def __str__(self) -> str:
+        words = [*_narrowed(self), f"kernels {', '.join(map(str, self.kernels)) or 'all'}"]
+        return f"[[expect]] {self.prop.value} {self.standing.value}, {'; '.join(words)}"
 
 
 class Claim(Value, forbid_unknown_fields=True):
@@ -58,6 +67,26 @@ class Claim(Value, forbid_unknown_fields=True):
     why: str
     memory: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
+
+    def covers(self, finding: Finding) -> bool:
+        """Say whether this claim is about that finding of the last kernel."""
+        return (
+            self.prop is finding.prop
+            and finding.memory in (self.memory or (finding.memory,))
+            and finding.cell.mode in (self.modes or (finding.cell.mode,))
+        )
+
+    def __str__(self) -> str:
+        return "; ".join((f"[[claim]] {self.prop.value}", *_narrowed(self)))
+
+
+_FIELDS = ("arches", "modes", "memory", "backings", "mappings", "scenarios")
+
+
+def _narrowed(entry: Claim | Expectation) -> list[str]:
+    """Name the fields that an entry gives, with their values."""
+    given = [(field, getattr(entry, field, ())) for field in _FIELDS]
+    return [f"{field} {', '.join(names)}" for field, names in given if names]
 
 
 class Expected(Value, forbid_unknown_fields=True):
@@ -105,6 +134,48 @@ def read_expected(path: Path) -> Expected:
     return expected
 
 
+def check_names(
+    expected: Expected, known: Mapping[str, Collection[str]], patches: int, path: Path
+) -> None:
+    """Refuse an entry that names what does not exist: it would never be about anything.
+
+    known: for each field of an entry, the names that there are; patches: of the series.
+    """
+    entries: tuple[Claim | Expectation, ...] = (*expected.claim, *expected.expect)
+    for entry in entries:
+        for field in _FIELDS:
+            for name in getattr(entry, field, ()):
+                if name not in known[field]:
+                    came = f"{entry}: there is no {name!r} among the {field}"
+                    raise UserError(f"reading {path}", came, f"use: {', '.join(known[field])}")
+        for kernel in entry.kernels if isinstance(entry, Expectation) else ():
+            if not 0 <= kernel <= patches:
+                came = f"{entry}: there is no kernel {kernel}"
+                raise UserError(f"reading {path}", came, f"use: 0, the base, to {patches}")
+
+
+def stale_facts(
+    verdicts: Sequence[Verdict], expected: Expected, kernels: Sequence[str], arch: str
+) -> Iterator[str]:
+    """Yield the entries that decide no finding of a run, though cells that they concern ran.
+
+    That something is not observed is also true where no cell is a witness.
+    """
+    found = [(f, kernels.index(f.cell.kernel)) for v in verdicts for f in v.findings]
+    used = [expected.entry_for(finding, number, arch) for finding, number in found]
+    for entry in expected.expect:
+        ran = any(
+            entry.concerns(verdict.cell, kernels.index(verdict.cell.kernel), arch)
+            for verdict in verdicts
+        )
+        if ran and entry.standing is not Standing.unseen and all(e is not entry for e in used):
+            yield str(entry)
+    last = [finding for finding, number in found if number == len(kernels) - 1]
+    for claim in expected.claim:
+        if not any(map(claim.covers, last)):
+            yield str(claim)
+
+
 def surprises(
     verdicts: Iterable[Verdict], expected: Expected, kernels: Sequence[str], arch: str
 ) -> list[Surprise]:
@@ -143,12 +214,7 @@ def _compare(finding: Finding, expected: Expected, number: int, arch: str) -> Su
 
 def _check_claims(finding: Finding, expected: Expected) -> Surprise | None:
     for claim in expected.claim:
-        if (
-            claim.prop is finding.prop
-            and finding.memory in (claim.memory or (finding.memory,))
-            and finding.cell.mode in (claim.modes or (finding.cell.mode,))
-            and finding.standing is not Standing.holds
-        ):
+        if claim.covers(finding) and finding.standing is not Standing.holds:
             return Surprise(finding=finding, expected="claimed by the series", why=claim.why)
     return None
 

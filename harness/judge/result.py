@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.errors import EXIT_FINDINGS, EXIT_INFRA, EXIT_INTERRUPTED, EXIT_OK
-from harness.judge.expected import Expected, Surprise, broken_rules, surprises
+from harness.judge.expected import Expected, Surprise, broken_rules, stale_facts, surprises
 from harness.judge.properties import judge_cell, memory_class
 from harness.judge.table import Change, Entry, changes, make_table
 from harness.model import INTERRUPTED, Finding, Grade, Outcome, Scenario, Value, Verdict
@@ -45,7 +45,8 @@ class RunResult(Value):
     """The judged run.
 
     expected: what was known of the series beforehand, if anything was.  stopped: why not all
-    cells were run, if they weren't.
+    cells were run, if they weren't.  stale: entries of expected.toml that a complete run gave no
+    finding for.
     """
 
     setting: Setting
@@ -57,6 +58,7 @@ class RunResult(Value):
     expected: Expected | None
     seconds: float
     stopped: str = ""
+    stale: tuple[str, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -88,7 +90,7 @@ class RunResult(Value):
         """The exit status: findings weigh more than errors, as they stand whatever else failed."""
         if self.stopped == INTERRUPTED:
             return EXIT_INTERRUPTED
-        if self.surprises or self.unbuilt:
+        if self.surprises or self.unbuilt or self.stale:
             return EXIT_FINDINGS
         return EXIT_INFRA if self.errors or self.stopped or not self.verdicts else EXIT_OK
 
@@ -100,8 +102,13 @@ def judge_run(
     expected: Expected | None,
     seconds: float,
     stopped: str = "",
+    *,
+    complete: bool = False,
 ) -> RunResult:
-    """Judge every outcome, and the series by what is known of it or else by the rule."""
+    """Judge every outcome, and the series by what is known of it or else by the rule.
+
+    complete: nothing of the plan was left out, so that each known fact must have shown itself.
+    """
     by_name = {scenario.name: scenario for scenario in scenarios}
     classes = {
         outcome.cell.backing: memory_class(outcome) for outcome in outcomes if outcome.before
@@ -112,10 +119,13 @@ def judge_run(
     )
     kernels = [kernel.label for kernel in setting.kernels]
     table = make_table(verdicts)
+    stale: Iterable[str] = ()
     if expected is None:
         red = broken_rules(table, kernels)
     else:
         red = surprises(verdicts, expected, kernels, setting.arch)
+        if complete and not stopped and all(v.grade is not Grade.error for v in verdicts):
+            stale = stale_facts(verdicts, expected, kernels, setting.arch)
     return RunResult(
         setting=setting,
         outcomes=tuple(outcomes),
@@ -126,4 +136,5 @@ def judge_run(
         expected=expected,
         seconds=seconds,
         stopped=stopped,
+        stale=tuple(stale),
     )

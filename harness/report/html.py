@@ -17,7 +17,13 @@ from harness.report.cases import Case, Suite, make_suites
 from harness.report.columns import mark
 from harness.report.condense import condense_changes
 from harness.report.files import CONSOLE, JSON, JUNIT, write_file
-from harness.report.summary import grades_line, setting_line, surprised, verdict_line
+from harness.report.summary import (
+    grades_line,
+    setting_line,
+    stale_line,
+    surprised,
+    verdict_line,
+)
 from harness.report.table import FieldView, make_view
 
 _SPLATS = 4
@@ -74,6 +80,7 @@ def _environment() -> Environment:
         "standing": text.standing,
         "duration": text.duration,
         "surprised": surprised,
+        "stale": stale_line,
         "anchor": _anchor,
         "mark": mark,
         "cell_anchor": lambda cell: quote(text.line(str(cell))),

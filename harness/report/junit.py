@@ -14,7 +14,7 @@ from harness.judge.result import KernelState, RunResult
 from harness.model import Grade
 from harness.report.cases import Case, Suite, make_suites
 from harness.report.files import write_file
-from harness.report.summary import surprised, told
+from harness.report.summary import stale_line, surprised, told
 from harness.report.text import command, line
 
 
@@ -25,6 +25,8 @@ def write_junit(result: RunResult, path: Path) -> None:
         report.add_testsuite(_unbuilt(kernel))
     for suite in make_suites(result):
         report.add_testsuite(_suite(suite, result.options(suite.kernel)))
+    if result.stale:
+        report.add_testsuite(_stale(result.stale))
     if not result.verdicts:
         report.add_testsuite(_nothing())
     report.update_statistics()  # type: ignore[no-untyped-call]
@@ -64,6 +66,15 @@ def _unbuilt(kernel: KernelState) -> TestSuite:
     case.result = [_filled(failure, [line(kernel.subject), line(kernel.log, 1000)])]
     made = TestSuite(line(kernel.label))
     made.add_testcase(case)
+    return made
+
+
+def _stale(entries: tuple[str, ...]) -> TestSuite:
+    made = TestSuite("expected.toml")
+    for entry in entries:
+        case = TestCase(line(entry), classname="expected.toml")
+        case.result = [Failure(stale_line(entry), "stale")]
+        made.add_testcase(case)
     return made
 
 

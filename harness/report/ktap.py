@@ -8,7 +8,7 @@ from harness.judge.result import RunResult
 from harness.model import Grade
 from harness.report.cases import Case, Suite, make_suites
 from harness.report.files import write_file
-from harness.report.summary import surprised
+from harness.report.summary import stale_line, surprised
 from harness.report.text import command, line
 
 
@@ -23,13 +23,15 @@ def ktap(result: RunResult) -> str:
     A known loss is `ok … # XFAIL`, as kselftest writes it; an error of ours `not ok … # ERROR`.
     """
     suites = make_suites(result)
-    lines = ["KTAP version 1", f"1..{len(suites) + len(result.unbuilt)}"]
+    lines = ["KTAP version 1", f"1..{len(suites) + len(result.unbuilt) + len(result.stale)}"]
     for number, suite in enumerate(suites, 1):
         lines += [f"  {text}" for text in _subtest(suite, result.options(suite.kernel))]
         lines.append(f"{_ok(all(map(_good, suite.cases)))} {number} {_escape(suite.name)}")
     for number, kernel in enumerate(result.unbuilt, len(suites) + 1):
         lines.append(f"# {line(kernel.failure)}")
         lines.append(f"not ok {number} {_escape(line(kernel.label))} not built")
+    for number, entry in enumerate(result.stale, len(suites) + len(result.unbuilt) + 1):
+        lines.append(f"not ok {number} {_escape(stale_line(entry))}")
     return "\n".join(lines) + "\n"
 
 

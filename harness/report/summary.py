@@ -13,7 +13,7 @@ from harness.report.text import claim, count, duration, line
 def verdict_line(result: RunResult) -> str:
     """Say in a few words what came out: `as expected`, `3 findings`, `nothing ran`."""
     parts = []
-    findings = len(result.surprises) + len(result.unbuilt)
+    findings = len(result.surprises) + len(result.unbuilt) + len(result.stale)
     if findings:
         parts.append(count(findings, "finding"))
     if result.errors:
@@ -26,6 +26,11 @@ def verdict_line(result: RunResult) -> str:
     if parts:
         return "; ".join(parts)
     return "as expected" if result.known else "nothing lost that an earlier kernel had"
+
+
+def stale_line(entry: str) -> str:
+    """Say that an entry of expected.toml is about nothing."""
+    return line(f"{entry}: this known fact is about nothing that ran, take it out or correct it")
 
 
 def grades_line(result: RunResult, suites: Iterable[Suite]) -> str:

@@ -16,7 +16,7 @@ from harness.report.cases import make_suites
 from harness.report.condense import condense_changes, pick_surprises
 from harness.report.page import Page
 from harness.report.sheet import heading, table_lines
-from harness.report.summary import grades_line, setting_line, verdict_line
+from harness.report.summary import grades_line, setting_line, stale_line, verdict_line
 from harness.report.table import make_view
 from harness.report.text import claim, command, count, line, place
 
@@ -38,6 +38,9 @@ def show_findings(page: Page, result: RunResult, folder: Path) -> None:
     """Print what is not as expected: kernels that weren't built, surprises, errors."""
     _unbuilt(page, result)
     _surprises(page, result, folder)
+    for entry in result.stale:
+        page.gap()
+        page.say(Text(f"! {stale_line(entry)}"), hang=2)
     _errors(page, result, folder)
 
 

@@ -5,6 +5,7 @@ Nothing is built or run: what would be is replaced, or the mistake is found befo
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +159,18 @@ def test_a_series_that_is_not_there_is_the_users_error(noref: Command) -> None:
     ended = noref("test", "--series", "/no/such/series")
     assert ended.status == 2
     assert "/no/such/series" in ended.err
+
+
+def test_a_misspelt_name_in_a_series_known_facts_is_the_users_error(
+    noref: Command, tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "kernel-patches/6.12/noref", tmp_path / "noref")
+    facts = tmp_path / "noref/expected.toml"
+    facts.write_text(facts.read_text().replace('"legacy"', '"legcay"', 1))
+    ended = noref("test", "--series", str(tmp_path / "noref"))
+    assert ended.status == 2
+    for word in (str(facts), "'legcay' among the modes", "tdp, legacy, shadow"):
+        assert word in ended.err
 
 
 def test_a_scenario_list_with_a_mistake_is_the_users_error(noref: Command, tmp_path: Path) -> None:

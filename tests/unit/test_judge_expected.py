@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_report_sample import LABELS, noref_run
+from test_report_sample import LABELS, expectations, noref_run
 
 from harness.errors import UserError
 from harness.judge.expected import (
@@ -20,12 +20,15 @@ from harness.judge.expected import (
     Expected,
     Surprise,
     broken_rules,
+    check_names,
     read_expected,
+    stale_facts,
     surprises,
 )
 from harness.judge.table import make_table
 from harness.machine.arches import ARCHES
 from harness.model import Cell, End, Finding, Grade, Outcome, Property, Standing, Verdict
+from harness.report.write import write_all
 from harness.run.catalogue import read_catalogue
 from harness.source.series import read_series
 
@@ -289,6 +292,101 @@ def test_a_kernel_that_never_boots_is_judged_in_the_classes_that_other_kernels_s
 def test_a_run_that_is_not_what_is_known_ends_in_status_1_and_one_that_is_in_0() -> None:
     assert noref_run().status == 0
     assert noref_run(expected=Expected()).status == 1
+
+
+# --- facts about nothing -------------------------------------------------------------------------
+
+
+def stale(*entries: Expectation, claims: tuple[Claim, ...] = ()) -> list[str]:
+    verdicts = [verdict(found()), verdict(found("noref+4", Standing.holds))]
+    expected = Expected(claim=claims, expect=entries)
+    return list(stale_facts(verdicts, expected, LABELS, "x86_64"))
+
+
+def test_a_fact_that_decides_a_finding_is_not_stale() -> None:
+    assert stale(entry(), claims=(CLAIM,)) == []
+
+
+def test_a_fact_about_cells_that_ran_but_about_none_of_their_findings_is_stale() -> None:
+    (said,) = stale(entry(), entry(prop=Property.access, modes=("legacy",)))
+    assert said == "[[expect]] access lost, modes legacy; kernels 2, 3"
+
+
+def test_a_fact_that_those_before_it_leave_nothing_is_stale() -> None:
+    assert len(stale(entry(), entry())) == 1
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [{"arches": ("arm64",)}, {"scenarios": ("vm_close",)}, {"backings": ("head",)}],
+)
+def test_a_fact_about_cells_that_did_not_run_is_not_stale(narrowed: dict[str, object]) -> None:
+    assert stale(entry(prop=Property.access, **narrowed)) == []
+
+
+def test_that_something_is_not_observed_is_true_without_a_witness_too() -> None:
+    assert stale(entry(prop=Property.access, standing=Standing.unseen)) == []
+
+
+def test_a_claim_about_no_finding_of_the_last_kernel_is_stale() -> None:
+    (said,) = stale(claims=(msgspec.structs.replace(CLAIM, modes=("tdp",)),))
+    assert said == "[[claim]] silence; modes tdp"
+
+
+def test_a_stale_fact_makes_a_complete_run_red_in_every_format(tmp_path: Path) -> None:
+    facts = expectations()
+    refusal = entry(prop=Property.refusal, kernels=(4,))
+    more = msgspec.structs.replace(facts, expect=(*facts.expect, refusal))
+    assert noref_run(expected=more).status == 0
+    run = noref_run(expected=more, complete=True)
+    assert (run.status, len(run.stale)) == (1, 1)
+    write_all(run, tmp_path)
+    for name in ("result.json", "junit.xml", "result.ktap", "report.html"):
+        assert "[[expect]] refusal lost" in (tmp_path / name).read_text()
+    assert noref_run(complete=True).stale == ()
+    assert noref_run(expected=more, complete=True, change=as_error).stale == ()
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+KNOWN = {
+    "arches": ("x86_64",),
+    "modes": ("tdp", "legacy"),
+    "memory": ("counted", "uncounted"),
+    "backings": ("tail",),
+    "mappings": ("fault",),
+    "scenarios": ("munmap",),
+}
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "said"),
+    [
+        ({"modes": ("legcay",)}, "'legcay' among the modes(.|\n)*tdp, legacy"),
+        ({"memory": ("uncuonted",)}, "'uncuonted' among the memory(.|\n)*counted, uncounted"),
+        ({"backings": ("tial",)}, "'tial' among the backings(.|\n)*tail"),
+        ({"mappings": ("falut",)}, "'falut' among the mappings(.|\n)*fault"),
+        ({"scenarios": ("munmpa",)}, "'munmpa' among the scenarios(.|\n)*munmap"),
+        ({"arches": ("arm63",)}, "'arm63' among the arches(.|\n)*x86_64"),
+        ({"kernels": (2, 5)}, "no kernel 5(.|\n)*0, the base, to 4"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_the_users_error_with_the_known_ones(
+    narrowed: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        check_names(Expected(expect=(entry(**narrowed),)), KNOWN, 4, Path("expected.toml"))
+
+
+def test_a_claim_that_names_what_does_not_exist_is_the_users_error() -> None:
+    claim = msgspec.structs.replace(CLAIM, modes=("legcay",))
+    with pytest.raises(UserError, match=r"\[\[claim\]\] silence; modes legcay"):
+        check_names(Expected(claim=(claim,)), KNOWN, 4, Path("expected.toml"))
+
+
+def test_names_that_exist_are_fine() -> None:
+    exact = entry(modes=("tdp",), memory=("counted",), backings=("tail",), scenarios=("munmap",))
+    check_names(Expected(claim=(CLAIM,), expect=(exact, entry())), KNOWN, 4, Path("x"))
 
 
 # --- reading -------------------------------------------------------------------------------------

@@ -169,6 +169,7 @@ def noref_run(
     known: bool = True,
     change: Callable[[Outcome], Outcome] = lambda outcome: outcome,
     unbuilt: str = "",
+    complete: bool = False,
 ) -> RunResult:
     """Return the run of the noref series; change: what to do to each outcome before it is judged.
 
@@ -208,7 +209,7 @@ def noref_run(
         for backing in (("order0",) if s.control else ("tail", "order0"))
     ]
     facts = (expected or expectations()) if known else None
-    return judge_run(setting, outcomes, SCENARIOS, facts, 512.0)
+    return judge_run(setting, outcomes, SCENARIOS, facts, 512.0, complete=complete)
 
 
 def without_patch_4(outcome: Outcome) -> Outcome:
