@@ -23,6 +23,7 @@ from harness.errors import EXIT_INFRA, EXIT_OK, EXIT_USER, NorefError
 from harness.machine.accel import choose_accel
 from harness.machine.arches import ARCHES, find_arch
 from harness.mutants import hunt_mutants
+from harness.order import Order
 from harness.report import files
 from harness.report.comparison import show_comparison
 from harness.report.jsonfile import write_json
@@ -142,8 +143,8 @@ def _order(
     timeout: float,
     results: Path,
     mutant: Path | None = None,
-) -> job.Order:
-    return job.Order(
+) -> Order:
+    return Order(
         version=version,
         kernel_src=kernel_src or None,
         series=series,

@@ -10,10 +10,11 @@ import msgspec
 
 from harness.build.kernel import FailedKernel
 from harness.errors import UserError
-from harness.job import Order, Ran, Site, Sources, choose, read_sources, state
+from harness.job import Ran, Site, state
 from harness.judge.comparison import judge_columns
 from harness.judge.result import KernelState, RunResult, Setting
 from harness.model import BuiltKernel, Outcome
+from harness.order import Order, Sources, choose, read_sources
 from harness.run.catalogue import plan_cells, read_catalogue
 from harness.run.group import BOOT
 from harness.source.progress import Progress

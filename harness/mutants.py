@@ -20,9 +20,10 @@ from harness.build.kernel import FailedKernel
 from harness.build.workshop import locked_tree
 from harness.errors import UserError
 from harness.hunt import Hunt, Reference
-from harness.job import Order, Site, read_sources, run_folder, scenario_names, workers_for
+from harness.job import Site, run_folder, workers_for
 from harness.judge.mutants import Fate, MutantResult, MutantsResult
 from harness.model import INTERRUPTED, BuiltKernel, Cell, Scenario
+from harness.order import Order, read_sources, scenario_names
 from harness.run.bench import Bench, opened, spread
 from harness.run.catalogue import plan_cells, read_catalogue
 from harness.run.group import BOOT, Places, boot_cell

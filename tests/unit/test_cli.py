@@ -19,6 +19,7 @@ from harness.build.tools import Missing
 from harness.errors import InfraError, KernelError, NorefError, UserError
 from harness.machine.accel import Accel
 from harness.model import INTERRUPTED
+from harness.order import Order
 from harness.source.base import Base
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -327,7 +328,7 @@ def test_the_options_reach_the_job_as_they_were_given(
     monkeypatch.setenv("KERNEL_SRC", "/src/linux")
     noref("test", "-j", "3", "--timeout", "7", "--mode", "tdp", "--mode", "shadow", "--full")
     order, modes, scenarios, full, *_ = asked[0]
-    assert isinstance(order, job.Order)
+    assert isinstance(order, Order)
     assert (order.kernel_src, order.workers, order.limits.cell) == ("/src/linux", 3, 7.0)
     assert order.results == tmp_path / "results"
     assert (modes, scenarios, full) == (("tdp", "shadow"), (), True)

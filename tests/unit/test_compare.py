@@ -16,6 +16,7 @@ from harness.errors import KernelError, UserError
 from harness.machine.accel import Accel
 from harness.machine.arches import find_arch
 from harness.model import BuiltKernel, Cell, End, Outcome, Series
+from harness.order import Order
 from harness.run.group import Group, Limits
 from harness.source.base import Base, Kind
 from harness.source.progress import Silent
@@ -77,9 +78,9 @@ def rooms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rooms:
 
 
 @pytest.fixture
-def order(tmp_path: Path) -> Callable[[str], job.Order]:
-    def make(series: str) -> job.Order:
-        return job.Order(
+def order(tmp_path: Path) -> Callable[[str], Order]:
+    def make(series: str) -> Order:
+        return Order(
             version="6.12",
             kernel_src=None,
             series=series,
@@ -106,12 +107,12 @@ def copy(folder: Path, name: str, patches: int) -> str:
     return str(folder / name)
 
 
-def run(orders: Sequence[job.Order]):  # type: ignore[no-untyped-def]
+def run(orders: Sequence[Order]):  # type: ignore[no-untyped-def]
     return compare.compare(orders, ["tdp"], ["guest_read"], False, Silent())[0]
 
 
 def test_only_the_base_and_last_kernels_are_built_and_run(
-    rooms: Rooms, order: Callable[[str], job.Order], tmp_path: Path
+    rooms: Rooms, order: Callable[[str], Order], tmp_path: Path
 ) -> None:
     result = run([order("noref"), order(copy(tmp_path, "half", 2))])
     assert rooms.built == ["base", "noref+4", "half+2"]
@@ -121,7 +122,7 @@ def test_only_the_base_and_last_kernels_are_built_and_run(
 
 
 def test_the_same_state_is_run_once_and_stands_in_both_columns(
-    rooms: Rooms, order: Callable[[str], job.Order], tmp_path: Path
+    rooms: Rooms, order: Callable[[str], Order], tmp_path: Path
 ) -> None:
     result = run([order("noref"), order(copy(tmp_path, "copy", 4))])
     assert {cell.kernel for cell in rooms.ran} == {"base", "noref+4"}
@@ -130,7 +131,7 @@ def test_the_same_state_is_run_once_and_stands_in_both_columns(
 
 
 def test_a_last_kernel_that_does_not_build_is_a_finding_and_the_others_still_run(
-    rooms: Rooms, order: Callable[[str], job.Order], tmp_path: Path
+    rooms: Rooms, order: Callable[[str], Order], tmp_path: Path
 ) -> None:
     rooms.broken = "half+2"
     result = run([order("noref"), order(copy(tmp_path, "half", 2))])
@@ -140,7 +141,7 @@ def test_a_last_kernel_that_does_not_build_is_a_finding_and_the_others_still_run
 
 
 def test_two_series_of_one_name_and_the_base_are_the_users_error(
-    rooms: Rooms, order: Callable[[str], job.Order], tmp_path: Path
+    rooms: Rooms, order: Callable[[str], Order], tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match="both are named noref"):
         run([order("noref"), order(copy(tmp_path, "noref", 4))])

@@ -16,10 +16,10 @@ from test_source_mutants import write
 
 from harness import mutants
 from harness.errors import UserError
-from harness.job import Order
 from harness.judge.mutants import Fate, MutantResult, MutantsResult
 from harness.machine.l1 import L1Failed
 from harness.model import BuiltKernel, Cell, End, Outcome, Result
+from harness.order import Order
 from harness.report.jsonfile import schema, write_json
 from harness.report.mutants import mutant_line, show_mutants
 from harness.run.bench import spread
