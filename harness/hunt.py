@@ -19,7 +19,8 @@ from harness.run.bench import Bench
 from harness.source.progress import Progress
 
 _BROKEN = (End.no_boot, End.no_module)
-# How often a cell is run without the bug before what it never lost counts.
+# How often a cell is run without the bug before what it never lost counts, and with the bug
+# until it loses that again: under load, L1 may stall or seem to hang for once.
 _RUNS = 5
 
 
@@ -91,22 +92,23 @@ class Hunt:
         self._stop = stop
         self._lock = Lock()
         self._cells = 0
+        self._unrepeated: list[str] = []
         self._watcher: Progress | None = None
 
     def __call__(self) -> MutantResult:
         """Run the cells; errors say nothing, and keep a mutant from having survived."""
         started = time.monotonic()
         kills: list[Kill] = []
-        errors, note = 0, ""
+        errors, broken = 0, ""
         with self._bench as bench, ThreadPoolExecutor(self._workers) as pool:
             futures = [pool.submit(try_cell, bench, cell, self._scenarios) for cell in self._plan]
             try:
                 for future in futures:
                     try:
-                        found = self._kills(future.result())
+                        found = self._kills(bench, future.result())
                     except (L1Failed, NorefError) as failure:
                         if isinstance(failure, L1Failed) and failure.end in _BROKEN:
-                            note = str(failure)
+                            broken = str(failure)
                             break
                         found = None
                     self._count()
@@ -119,23 +121,33 @@ class Hunt:
         fate = Fate.undecided if errors else Fate.survived
         return msgspec.structs.replace(
             self._so_far,
-            fate=Fate.killed if kills else Fate.broken if note else fate,
+            fate=Fate.killed if kills else Fate.broken if broken else fate,
             kills=tuple(kills),
             cells=self._cells,
             errors=errors,
-            note=note,
+            note=broken or "; ".join(self._unrepeated),
             seconds=round(time.monotonic() - started, 1),
         )
 
-    def _kills(self, tried: Tried) -> tuple[Kill, ...] | None:
-        """Return what the cell lost to the bug; None if it says nothing."""
+    def _kills(self, bench: Bench, tried: Tried) -> tuple[Kill, ...] | None:
+        """Return what the cell lost to the bug, and loses again; None if it says nothing."""
         if tried.verdict.grade is Grade.error:
             return None
         references = self._reference.verdicts(tried.verdict.cell)
         if lost(tried.verdict) and next(references, None) is None:
             return None
         references = self._reference.verdicts(tried.verdict.cell)
-        return kills_of(tried.verdict, references, self._so_far.suspects, tried.folder)
+        kills = kills_of(tried.verdict, references, self._so_far.suspects, tried.folder)
+        for _ in range(_RUNS if kills else 0):
+            again = try_cell(bench, tried.verdict.cell, self._scenarios).verdict
+            props = {finding.prop for finding in lost(again)}
+            if any(kill.finding.prop in props for kill in kills):
+                return tuple(kill for kill in kills if kill.finding.prop in props)
+        for kill in kills:
+            finding = kill.finding
+            lost_once = f"{finding.cell} lost {finding.prop.value} once in {_RUNS + 1} runs"
+            self._unrepeated.append(f"{lost_once}: {finding.evidence}")
+        return ()
 
     def watch(self, progress: Progress) -> None:
         """Tell from now on how far the hunt is."""

@@ -70,7 +70,11 @@ def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float, options: s
 
 def cell_folder(results: Path, cell: Cell) -> Path:
     """Make and return the folder of a cell's evidence, a new one each time that it is run."""
-    first = results / "cells" / str(cell)
+    return new_folder(results / "cells" / str(cell))
+
+
+def new_folder(first: Path) -> Path:
+    """Make and return a folder of that name, with a number behind it if there is one already."""
     first.parent.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         folder = first if number == 1 else first.with_name(f"{first.name}.{number}")

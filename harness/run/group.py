@@ -26,7 +26,7 @@ from harness.model import (
     Scenario,
     Value,
 )
-from harness.run.cell import cell_folder, keep, read_log, run_cell
+from harness.run.cell import cell_folder, keep, new_folder, read_log, run_cell
 
 # ignore_loglevel: `quiet` and its kin hide WARNINGs; panic=-1: a panic ends QEMU at once;
 # unknown_nmi_panic: the NMI that a hung L1 gets makes its CPUs say where they are.
@@ -133,10 +133,8 @@ def _unbooted(
 
 def boot_places(label: str, mode: str, places: Places) -> tuple[Path, Path]:
     """Make the folders of one boot; return its log, and where its saved state may lie."""
-    folder = places.results / "boots" / label / mode
-    folder.mkdir(parents=True, exist_ok=True)
-    scratch = places.scratch / f"{label}-{mode}"
-    scratch.mkdir()
+    folder = new_folder(places.results / "boots" / label / mode)
+    scratch = new_folder(places.scratch / f"{label}-{mode}")
     return folder / "console.log", scratch
 
 

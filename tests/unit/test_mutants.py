@@ -186,6 +186,16 @@ def test_what_comes_and_goes_without_the_bug_does_not_kill(hunt: Hunted) -> None
     assert (found.fate, found.errors) == (Fate.survived, 0)
 
 
+def test_what_a_cell_loses_only_once_does_not_kill_but_is_told(hunt: Hunted) -> None:
+    def once(cell: Cell) -> Outcome:
+        lost = [c.scenario for c in hunt.ran].count("guest_write") == 1
+        return loses("guest_write", cell.mode)(cell) if lost else good(cell)
+
+    found = hunt.one(once)
+    assert found.fate is Fate.survived
+    assert "guest_write lost access once in 6 runs: not ok" in found.note
+
+
 def test_a_mutant_survives_only_the_whole_catalogue(hunt: Hunted) -> None:
     found = hunt.one(good, "vm_close")
     assert found.fate is Fate.survived
