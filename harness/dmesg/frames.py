@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from posixpath import normpath
 from typing import NamedTuple
 
 import msgspec
@@ -106,6 +107,8 @@ def plain_name(name: str) -> str:
 def plain_source(path: str) -> str:
     """The path from the top of the kernel tree."""
     path = path.removeprefix("./")
+    if "/../" in path:  # as KVM's own files are named where an arch's Makefile lists them
+        path = normpath(path)
     if path.startswith(("/", "../")):
         match = _IN_TREE.fullmatch(path)
         return match.group(1) if match else path

@@ -73,6 +73,8 @@ def test_lines_of_others_in_the_middle_make_no_difference(
     ("path", "source"),
     [
         ("../lib/x.c", "lib/x.c"),
+        ("arch/x86/kvm/../../../virt/kvm/kvm_main.c", "virt/kvm/kvm_main.c"),
+        ("/b/linux-6.12/arch/x86/kvm/../../../virt/kvm/kvm_main.c", "virt/kvm/kvm_main.c"),
         ("./include/linux/mm.h", "include/linux/mm.h"),
         ("/build/linux-6.12/drivers/misc/x.c", "drivers/misc/x.c"),
         ("/usr/src/kernel/arch/x86/kvm/mmu/mmu.c", "arch/x86/kvm/mmu/mmu.c"),
