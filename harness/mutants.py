@@ -167,6 +167,7 @@ class _Lab:
         self._stack = stack
         self._listed = read_catalogue(order.guest)
         self._scenarios = {scenario.name: scenario for scenario in (*self._listed, BOOT)}
+        self._rest = [*self._cells(self._listed, False), *self._cells(self._listed, True)]
         self._references: dict[str, tuple[BuiltKernel, Reference]] = {}
 
     def build(self, mutant: Mutant, series: str) -> Hunt | MutantResult:
@@ -229,18 +230,13 @@ class _Lab:
 
     def _plan(self, label: str, suspects: Sequence[str]) -> list[Cell]:
         """Return every cell: suspects, main ones, the rest; a mode's boot before its first."""
-        modes = [mode.name for mode in self._order.arch.modes]
-
-        def cells(scenarios: Sequence[Scenario], full: bool) -> list[Cell]:
-            return spread(plan_cells(scenarios, self._order.arch, [label], modes, full=full))
-
         accused = [scenario for scenario in self._listed if scenario.name in suspects]
         plan: dict[Cell, None] = {}
-        for cell in (
-            *cells(accused, True),
-            *cells(self._listed, False),
-            *cells(self._listed, True),
-        ):
+        for cell in (*self._cells(accused, True), *self._rest):
             plan.setdefault(boot_cell(label, cell.mode))
-            plan.setdefault(cell)
+            plan.setdefault(msgspec.structs.replace(cell, kernel=label))
         return list(plan)
+
+    def _cells(self, scenarios: Sequence[Scenario], full: bool) -> list[Cell]:
+        modes = [mode.name for mode in self._order.arch.modes]
+        return spread(plan_cells(scenarios, self._order.arch, [""], modes, full=full))
