@@ -21,6 +21,11 @@ class Fragment(Value):
     name: str
     text: str
 
+    @property
+    def optional(self) -> bool:
+        """Whether a base may lack its options."""
+        return self.name.endswith("-optional.config")
+
 
 class Unmet(Value):
     """An option whose value in the .config is not the one asked for; "n" stands for not set."""
@@ -94,11 +99,14 @@ def unmet(parts: Iterable[Fragment], config: str) -> tuple[Unmet, ...]:
     """Name every option that the fragments ask for and the .config doesn't give.
 
     kconfig drops an option in silence if one that it depends on is missing, or if it is gone.
+    In a fragment NAME-optional.config that is no fault.
     """
     got = options(config)
     wanted: dict[str, Unmet] = {}
     for part in parts:
         for name, value in options(part.text).items():
+            if part.optional and name not in got:
+                continue
             # A kernel that has the option and may turn it off says so: `# … is not set`.
             there = name if name in got else _MERGED.get(name, name)
             came = got.get(there, "n")

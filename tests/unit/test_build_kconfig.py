@@ -98,3 +98,9 @@ def test_what_the_issue_asks_for_is_in_the_fragments() -> None:
     asked = options(merged(fragments(ARCH)))
     for name in ("KVM_AMD", "KVM_INTEL", "KVM_WERROR", "DEBUG_FS", "DEBUG_VM", "ACPI", "MODULES"):
         assert asked[f"CONFIG_{name}"] == "y"
+
+
+def test_an_optional_option_may_be_unknown_but_not_refused() -> None:
+    parts = (Fragment(name="50-optional.config", text="CONFIG_A=y\nCONFIG_B=y\n"),)
+    assert unmet(parts, "CONFIG_B=y\n") == ()
+    assert [entry.option for entry in unmet(parts, "# CONFIG_B is not set\n")] == ["CONFIG_B"]
