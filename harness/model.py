@@ -137,8 +137,8 @@ class Scenario(Value):
     checks: Property
     backings: tuple[str, ...]
     mappings: tuple[str, ...]
-    main: tuple[str, ...]
     why: str
+    main: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     link: str = ""
     modes: tuple[str, ...] = ()

@@ -3,7 +3,10 @@
 #define NOREF_H
 
 #include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
 #include <linux/version.h>
+
 #include "noref_uapi.h"
 
 #if KERNEL_VERSION(6, 3, 0) > LINUX_VERSION_CODE
@@ -13,17 +16,21 @@ static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
 }
 #endif
 
+/* What a backing may allocate for a set: slab objects that it can't use, too. */
+#define NOREF_MAX_CHUNKS	(NOREF_MAX_PAGES + 128)
+
 /*
  * A set of pages from one backing.  @chunks is what was allocated, and will be
  * freed; @pages is what is handed out; @freed is what NOREF_FREE took from the
- * count of each page.
+ * count of each page; @order is that of each chunk, where it is one of pages.
  */
 struct noref_set {
 	struct page *pages[NOREF_MAX_PAGES];
 	int freed[NOREF_MAX_PAGES];
-	void *chunks[8 * NOREF_MAX_PAGES];
+	void *chunks[NOREF_MAX_CHUNKS];
 	unsigned int npages;
 	unsigned int nchunks;
+	unsigned int order;
 };
 
 /*
@@ -33,12 +40,48 @@ struct noref_set {
 struct noref_backing {
 	const char *name;
 	int (*alloc)(struct noref_set *set, unsigned int npages);
-	void (*free)(void *chunk);
+	void (*free)(struct noref_set *set, void *chunk);
 };
 
 const struct noref_backing *noref_find_backing(const char *name);
 int noref_alloc_set(const struct noref_backing *backing, struct noref_set *set,
 		    unsigned int npages);
-void noref_free_set(const struct noref_backing *backing, struct noref_set *set);
+/* Free what the set was made of; its pages stay on the ledger. */
+void noref_free_chunks(const struct noref_backing *backing, struct noref_set *set);
+
+struct noref_region;
+
+/* How memory gets into a VMA; @mmap runs under the region's lock. */
+struct noref_mapping {
+	const char *name;
+	int (*mmap)(struct noref_region *region, struct vm_area_struct *vma);
+};
+
+const struct noref_mapping *noref_find_mapping(const char *name);
+
+/*
+ * What an open file has.  @lock protects everything below it.  @base keeps the
+ * regions apart in the device's one address space, so that
+ * unmap_mapping_range() meets just one.  @raced: pages that were taken away in
+ * the middle of a fault.  @adopted: the pages are somebody else's.
+ *
+ * @lock nests inside of the mm's locks, so nothing that faults runs under it.
+ */
+struct noref_region {
+	unsigned long base;
+	DECLARE_BITMAP(raced, NOREF_MAX_PAGES);
+	struct mutex lock;
+	const struct noref_backing *backing;
+	const struct noref_mapping *mapping;
+	unsigned int npages;
+	bool adopted;
+	struct noref_set sets[2];
+	struct noref_set *front;
+	struct noref_set *spare;
+};
+
+int noref_age(unsigned int how, unsigned long start, unsigned long end);
+int noref_adopt(struct noref_region *region, const struct noref_adopt *adopt);
+int noref_fill_ledger(struct noref_region *region, struct noref_page *entries);
 
 #endif /* NOREF_H */

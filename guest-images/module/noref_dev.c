@@ -5,107 +5,18 @@
  * while a guest runs on it.
  */
 #include <linux/fs.h>
-#include <linux/highmem.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/page_ref.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "noref.h"
 
-struct noref_region;
-
-struct noref_mapping {
-	const char *name;
-	int (*mmap)(struct noref_region *region, struct vm_area_struct *vma);
-};
-
-/*
- * @lock protects everything below it.  @base keeps the regions apart in the
- * device's one address space, so that unmap_mapping_range() meets just one.
- * @lock nests inside of the mm's locks, so nothing that faults runs under it.
- */
-struct noref_region {
-	unsigned long base;
-	struct mutex lock;
-	const struct noref_backing *backing;
-	const struct noref_mapping *mapping;
-	unsigned int npages;
-	struct noref_set front;
-	struct noref_set spare;
-};
-
 static atomic_long_t next_region;
-
-/* All at mmap() time, as e.g. drivers with dma_mmap_coherent() do. */
-static int map_remap(struct noref_region *region, struct vm_area_struct *vma)
-{
-	for (unsigned int i = 0; i < vma_pages(vma); i++) {
-		int r = remap_pfn_range(vma, vma->vm_start + i * PAGE_SIZE,
-					page_to_pfn(region->front.pages[i]),
-					PAGE_SIZE, vma->vm_page_prot);
-
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-/* Page by page when touched, as GPU drivers do. */
-static vm_fault_t noref_fault(struct vm_fault *vmf)
-{
-	struct noref_region *region = vmf->vma->vm_private_data;
-	unsigned long i = vmf->pgoff - region->base;
-	vm_fault_t ret = VM_FAULT_SIGBUS;
-
-	mutex_lock(&region->lock);
-	if (i < region->npages)
-		ret = vmf_insert_pfn(vmf->vma, vmf->address,
-				     page_to_pfn(region->front.pages[i]));
-	mutex_unlock(&region->lock);
-	return ret;
-}
-
-static const struct vm_operations_struct noref_fault_ops = {
-	.fault = noref_fault,
-};
-
-static int map_fault(struct noref_region *region, struct vm_area_struct *vma)
-{
-	vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
-	vma->vm_ops = &noref_fault_ops;
-	return 0;
-}
-
-/* With a reference and a mapcount for the mapping; refuses pages without a count. */
-static int map_insert(struct noref_region *region, struct vm_area_struct *vma)
-{
-	for (unsigned int i = 0; i < vma_pages(vma); i++) {
-		int r = vm_insert_page(vma, vma->vm_start + i * PAGE_SIZE,
-				       region->front.pages[i]);
-
-		if (r)
-			return r;
-	}
-	return 0;
-}
-
-static const struct noref_mapping mappings[] = {
-	{ "remap", map_remap },
-	{ "fault", map_fault },
-	{ "insert", map_insert },
-};
-
-static const struct noref_mapping *find_mapping(const char *name)
-{
-	for (int i = 0; i < ARRAY_SIZE(mappings); i++)
-		if (!strcmp(mappings[i].name, name))
-			return &mappings[i];
-	return NULL;
-}
 
 static int noref_mmap(struct file *file, struct vm_area_struct *vma)
 {
@@ -143,7 +54,7 @@ static int noref_create(struct noref_region *region, void __user *arg)
 	create.backing[NOREF_NAME_LEN - 1] = '\0';
 	create.mapping[NOREF_NAME_LEN - 1] = '\0';
 	backing = noref_find_backing(create.backing);
-	mapping = find_mapping(create.mapping);
+	mapping = noref_find_mapping(create.mapping);
 	if (!backing || !mapping || !create.npages ||
 	    create.npages > NOREF_MAX_PAGES)
 		return -EINVAL;
@@ -152,12 +63,12 @@ static int noref_create(struct noref_region *region, void __user *arg)
 	if (region->mapping)
 		goto out;
 
-	r = noref_alloc_set(backing, &region->front, create.npages);
+	r = noref_alloc_set(backing, region->front, create.npages);
 	if (r)
 		goto out;
-	r = noref_alloc_set(backing, &region->spare, create.npages);
+	r = noref_alloc_set(backing, region->spare, create.npages);
 	if (r) {
-		noref_free_set(backing, &region->front);
+		noref_free_chunks(backing, region->front);
 		goto out;
 	}
 
@@ -169,72 +80,32 @@ out:
 	return r;
 }
 
-static __u64 sum_page(struct page *page)
-{
-	__u64 *words = kmap_local_page(page);
-	__u64 sum = 0;
-
-	for (int i = 0; i < PAGE_SIZE / sizeof(*words); i++)
-		sum += words[i];
-	kunmap_local(words);
-	return sum;
-}
-
-/* A slab's active, workingset and locked are bits that the allocator reuses. */
-static __u32 owner_flags(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-	__u32 flags = (folio_test_referenced(folio) ? NOREF_PG_REFERENCED : 0) |
-		      (folio_test_dirty(folio) ? NOREF_PG_DIRTY : 0) |
-		      (folio_test_lru(folio) ? NOREF_PG_LRU : 0) |
-		      (folio_test_uptodate(folio) ? NOREF_PG_UPTODATE : 0) |
-		      (folio_test_writeback(folio) ? NOREF_PG_WRITEBACK : 0) |
-		      (folio_test_reserved(folio) ? NOREF_PG_RESERVED : 0);
-
-	if (folio_test_slab(folio))
-		return flags;
-
-	return flags | (folio_test_active(folio) ? NOREF_PG_ACTIVE : 0) |
-	       (folio_test_workingset(folio) ? NOREF_PG_WORKINGSET : 0) |
-	       (folio_test_locked(folio) ? NOREF_PG_LOCKED : 0);
-}
-
-static void fill_ledger(struct noref_ledger *ledger, struct noref_set *set)
-{
-	for (unsigned int i = 0; i < set->npages; i++) {
-		struct noref_page *entry = &ledger->pages[ledger->npages++];
-		struct page *page = set->pages[i];
-
-		entry->pfn = page_to_pfn(page);
-		entry->sum = sum_page(page);
-		entry->own_ref = page_ref_count(page);
-		entry->page_ref = page_count(page);
-		entry->mapcount = atomic_read(&page->_mapcount) + 1;
-		entry->flags = owner_flags(page);
-	}
-}
-
 static int noref_ledger(struct noref_region *region, void __user *arg)
 {
-	struct noref_ledger *ledger = kzalloc(sizeof(*ledger), GFP_KERNEL);
+	struct noref_ledger ledger;
+	struct noref_page *entries;
 	int r = 0;
 
-	if (!ledger)
+	if (copy_from_user(&ledger, arg, sizeof(ledger)))
+		return -EFAULT;
+	entries = kvcalloc(2 * NOREF_MAX_PAGES, sizeof(*entries), GFP_KERNEL);
+	if (!entries)
 		return -ENOMEM;
 
-	mutex_lock(&region->lock);
-	fill_ledger(ledger, &region->front);
-	fill_ledger(ledger, &region->spare);
-	mutex_unlock(&region->lock);
-
-	if (copy_to_user(arg, ledger, sizeof(*ledger)))
+	ledger.npages = noref_fill_ledger(region, entries);
+	if (ledger.npages > ledger.room)
+		r = -ENOSPC;
+	else if (copy_to_user(u64_to_user_ptr(ledger.pages), entries,
+			      ledger.npages * sizeof(*entries)) ||
+		 copy_to_user(arg, &ledger, sizeof(ledger)))
 		r = -EFAULT;
-	kfree(ledger);
+	kvfree(entries);
 	return r;
 }
 
 static void noref_revoke(struct file *file, struct noref_region *region)
 {
+	bitmap_zero(region->raced, NOREF_MAX_PAGES);
 	unmap_mapping_range(file->f_mapping, (loff_t)region->base << PAGE_SHIFT,
 			    (loff_t)region->npages << PAGE_SHIFT, 1);
 }
@@ -254,7 +125,7 @@ static void noref_swap(struct file *file, struct noref_region *region)
  */
 static void noref_free(struct noref_region *region)
 {
-	struct noref_set *set = &region->front;
+	struct noref_set *set = region->front;
 
 	mutex_lock(&region->lock);
 	for (unsigned int i = 0; i < set->npages; i++) {
@@ -278,9 +149,79 @@ static void unfree_set(struct noref_set *set)
 static void noref_unfree(struct noref_region *region)
 {
 	mutex_lock(&region->lock);
-	unfree_set(&region->front);
-	unfree_set(&region->spare);
+	unfree_set(region->front);
+	unfree_set(region->spare);
 	mutex_unlock(&region->lock);
+}
+
+/* The pages stay on the ledger, where it can be seen what became of them. */
+static int noref_release_pages(struct noref_region *region)
+{
+	int r = -EINVAL;
+
+	mutex_lock(&region->lock);
+	if (region->backing) {
+		noref_free_chunks(region->backing, region->front);
+		r = 0;
+	}
+	mutex_unlock(&region->lock);
+	return r;
+}
+
+#define CHURN_PAGES	1024
+
+static bool in_front(struct noref_region *region, struct page *page)
+{
+	for (unsigned int i = 0; i < region->front->npages; i++)
+		if (region->front->pages[i] == page)
+			return true;
+	return false;
+}
+
+/*
+ * Take what the page allocator gives first, which is what it got last, and give
+ * it back.  Returns how many pages of the front were among it: those whose
+ * state is bad aren't, as the allocator finds that and drops them.
+ */
+static int noref_churn(struct noref_region *region)
+{
+	LIST_HEAD(taken);
+	struct page *page, *next;
+	int met = 0;
+
+	for (int i = 0; i < CHURN_PAGES; i++) {
+		page = alloc_page(GFP_KERNEL);
+		if (!page)
+			break;
+		met += in_front(region, page);
+		list_add(&page->lru, &taken);
+	}
+	list_for_each_entry_safe(page, next, &taken, lru)
+		__free_page(page);
+	return met;
+}
+
+static int noref_ask_age(void __user *arg)
+{
+	struct noref_age age;
+	int r;
+
+	if (copy_from_user(&age, arg, sizeof(age)))
+		return -EFAULT;
+	r = noref_age(age.how, age.address, age.address + age.size);
+	if (r < 0)
+		return r;
+	age.young = r;
+	return copy_to_user(arg, &age, sizeof(age)) ? -EFAULT : 0;
+}
+
+static int noref_take(struct noref_region *region, void __user *arg)
+{
+	struct noref_adopt adopt;
+
+	if (copy_from_user(&adopt, arg, sizeof(adopt)))
+		return -EFAULT;
+	return noref_adopt(region, &adopt);
 }
 
 static long noref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -304,6 +245,17 @@ static long noref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case NOREF_UNFREE:
 		noref_unfree(region);
 		return 0;
+	case NOREF_RELEASE:
+		return noref_release_pages(region);
+	case NOREF_CHURN:
+		return noref_churn(region);
+	case NOREF_ADOPT:
+		return noref_take(region, (void __user *)arg);
+	case NOREF_AGE:
+		return noref_ask_age((void __user *)arg);
+	case NOREF_SETTLE:
+		rcu_barrier();
+		return 0;
 	default:
 		return -ENOTTY;
 	}
@@ -311,12 +263,14 @@ static long noref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 static int noref_open(struct inode *inode, struct file *file)
 {
-	struct noref_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct noref_region *region = kvzalloc(sizeof(*region), GFP_KERNEL);
 
 	if (!region)
 		return -ENOMEM;
 
 	mutex_init(&region->lock);
+	region->front = &region->sets[0];
+	region->spare = &region->sets[1];
 	region->base = atomic_long_inc_return(&next_region) * NOREF_MAX_PAGES;
 	file->private_data = region;
 	return 0;
@@ -329,10 +283,10 @@ static int noref_release(struct inode *inode, struct file *file)
 
 	if (region->backing) {
 		noref_unfree(region);
-		noref_free_set(region->backing, &region->front);
-		noref_free_set(region->backing, &region->spare);
+		noref_free_chunks(region->backing, region->front);
+		noref_free_chunks(region->backing, region->spare);
 	}
-	kfree(region);
+	kvfree(region);
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 #define NOREF_NAME_LEN	16
-#define NOREF_MAX_PAGES	15
+#define NOREF_MAX_PAGES	512
 
 /* @backing, @mapping: names from the module's tables; once per open file. */
 struct noref_create {
@@ -18,6 +18,17 @@ struct noref_create {
 	char mapping[NOREF_NAME_LEN];
 	__u32 npages;
 	__u32 reserved;
+};
+
+/*
+ * Other people's pages become the front, without a reference: whoever asks
+ * keeps them alive.  @fd: those of a file, from its first page on; or, if it
+ * is negative, those that are mapped at @address.
+ */
+struct noref_adopt {
+	__u64 address;
+	__u32 npages;
+	__s32 fd;
 };
 
 /* Bits of noref_page.flags: state of the page that only its owner may change. */
@@ -31,7 +42,7 @@ struct noref_create {
 #define NOREF_PG_WRITEBACK	(1u << 7)
 #define NOREF_PG_RESERVED	(1u << 8)
 
-/* One page of the ledger, front pages first, then the spare ones. */
+/* @flags: none for adopted pages, whose flags mm and KVM may change. */
 struct noref_page {
 	__u64 pfn;
 	__u64 sum;		/* sum of its 64-bit words */
@@ -41,14 +52,30 @@ struct noref_page {
 	__u32 flags;
 };
 
+/* @pages: an array of noref_page, front pages first, then the spare ones. */
 struct noref_ledger {
+	__u64 pages;
+	__u32 room;
 	__u32 npages;		/* out: front and spare pages together */
-	__u32 reserved;
-	struct noref_page pages[2 * NOREF_MAX_PAGES];
+};
+
+/* What a notifier of secondary MMUs is asked: enum noref_age_how. */
+enum noref_age_how {
+	NOREF_TEST_YOUNG,
+	NOREF_CLEAR_YOUNG,
+	NOREF_CLEAR_FLUSH_YOUNG,
+};
+
+/* @young: out, whether any page of the range was used. */
+struct noref_age {
+	__u64 address;
+	__u64 size;
+	__u32 how;
+	__u32 young;
 };
 
 #define NOREF_CREATE	_IOW('N', 1, struct noref_create)
-#define NOREF_LEDGER	_IOR('N', 2, struct noref_ledger)
+#define NOREF_LEDGER	_IOWR('N', 2, struct noref_ledger)
 /* Unmap the region from everywhere. */
 #define NOREF_REVOKE	_IO('N', 3)
 /* Exchange front and spare pages, then revoke. */
@@ -57,5 +84,14 @@ struct noref_ledger {
 #define NOREF_FREE	_IO('N', 5)
 /* Take NOREF_FREE back. */
 #define NOREF_UNFREE	_IO('N', 6)
+/* Seeded driver bug: the front's chunks are freed for good, mappings in place. */
+#define NOREF_RELEASE	_IO('N', 7)
+/* Let the page allocator hand out every free page once, and take it back. */
+#define NOREF_CHURN	_IO('N', 8)
+#define NOREF_ADOPT	_IOW('N', 9, struct noref_adopt)
+/* Ask the MMU notifiers of this process about the age of a range. */
+#define NOREF_AGE	_IOWR('N', 10, struct noref_age)
+/* Return when all RCU callbacks that are queued by now have run. */
+#define NOREF_SETTLE	_IO('N', 11)
 
 #endif /* NOREF_UAPI_H */

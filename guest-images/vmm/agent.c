@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +60,16 @@ static int obey_in_child(int port, char *line)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* What the cell left to RCU may complain yet, e.g. the freeing of page tables. */
+static void settle(void)
+{
+	int fd = open("/dev/noref", O_RDWR);
+
+	if (fd < 0 || ioctl(fd, NOREF_SETTLE, NULL))
+		bail_out("waiting for RCU callbacks");
+	close(fd);
+}
+
 /*
  * Mark the end of the cell in the kernel's log.  Reading /proc/consoles takes
  * and drops the console lock, which prints what another CPU may have left
@@ -96,6 +107,7 @@ int serve(const char *path, const char *facts)
 	while (fgets(line, sizeof(line), input)) {
 		int status = obey_in_child(port, line);
 
+		settle();
 		end_log();
 		dprintf(port, "\nstatus %d\n", status);
 	}

@@ -21,7 +21,11 @@
 #define PTE_P		(1ul << 0)
 #define PTE_W		(1ul << 1)
 #define PTE_U		(1ul << 2)
+#define PTE_A		(1ul << 5)
+#define PTE_D		(1ul << 6)
 #define PDE_PS		(1ul << 7)
+/* As used already: KVM doesn't prefetch what the guest never touched. */
+#define PTE_BITS	(PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
 
 #define CR0_PE		(1ul << 0)
 #define CR0_ET		(1ul << 4)
@@ -37,14 +41,9 @@ static const char * const entry_points[] = {
 	[GUEST_CALL] = payload_call,
 	[GUEST_FILL] = payload_fill,
 	[GUEST_CHECK] = payload_check,
+	[GUEST_STORE_FPU] = payload_store_fpu,
+	[GUEST_TOUCH] = payload_touch,
 };
-
-void arch_vm_init(struct vm *vm)
-{
-	/* Intel without unrestricted guests needs it, all others ignore it. */
-	if (ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDRESS))
-		bail_out("KVM_SET_TSS_ADDR");
-}
 
 static void make_page_tables(void *ram)
 {
@@ -53,7 +52,7 @@ static void make_page_tables(void *ram)
 	uint64_t *ram_pd = ram + RAM_PD_GPA;
 	uint64_t *region_pd = ram + REGION_PD_GPA;
 	uint64_t *region_pt = ram + REGION_PT_GPA;
-	const uint64_t bits = PTE_P | PTE_W | PTE_U;
+	const uint64_t bits = PTE_BITS;
 
 	pml4[0] = PDPT_GPA | bits;
 	pdpt[0] = RAM_PD_GPA | bits;
@@ -64,7 +63,23 @@ static void make_page_tables(void *ram)
 		region_pt[i] = (REGION_GPA + (i << 12)) | bits;
 }
 
-static void set_cpuid(struct vm *vm)
+void arch_vm_init(struct vm *vm)
+{
+	/* Intel without unrestricted guests needs it, all others ignore it. */
+	if (ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDRESS))
+		bail_out("KVM_SET_TSS_ADDR");
+	make_page_tables(vm->ram);
+	memcpy(vm->ram + CODE_GPA, payload_start, payload_end - payload_start);
+}
+
+void arch_map_huge(struct vm *vm)
+{
+	uint64_t *region_pd = vm->ram + REGION_PD_GPA;
+
+	region_pd[0] = REGION_GPA | PDE_PS | PTE_BITS;
+}
+
+static void set_cpuid(struct vcpu *vcpu)
 {
 	struct kvm_cpuid2 *cpuid;
 
@@ -72,13 +87,13 @@ static void set_cpuid(struct vm *vm)
 	if (!cpuid)
 		bail_out("allocating the CPUID table");
 	cpuid->nent = MAX_CPUID;
-	if (ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) ||
-	    ioctl(vm->vcpu_fd, KVM_SET_CPUID2, cpuid))
+	if (ioctl(vcpu->vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) ||
+	    ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
 		bail_out("setting CPUID");
 	free(cpuid);
 }
 
-void arch_vcpu_init(struct vm *vm)
+void arch_vcpu_init(struct vcpu *vcpu)
 {
 	struct kvm_segment code = {
 		.limit = ~0u, .selector = 0x8, .type = 11, .present = 1,
@@ -90,11 +105,8 @@ void arch_vcpu_init(struct vm *vm)
 	};
 	struct kvm_sregs sregs;
 
-	set_cpuid(vm);
-	make_page_tables(vm->ram);
-	memcpy(vm->ram + CODE_GPA, payload_start, payload_end - payload_start);
-
-	if (ioctl(vm->vcpu_fd, KVM_GET_SREGS, &sregs))
+	set_cpuid(vcpu);
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
 		bail_out("KVM_GET_SREGS");
 	sregs.cs = code;
 	sregs.ds = data;
@@ -106,33 +118,34 @@ void arch_vcpu_init(struct vm *vm)
 	sregs.cr4 = CR4_PAE;
 	sregs.cr0 = CR0_PE | CR0_ET | CR0_WP | CR0_PG;
 	sregs.efer = EFER_LME | EFER_LMA;
-	if (ioctl(vm->vcpu_fd, KVM_SET_SREGS, &sregs))
+	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs))
 		bail_out("KVM_SET_SREGS");
 }
 
-void arch_set_call(struct vm *vm, enum guest_op op, uint64_t gpa, uint64_t value)
+void arch_set_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value)
 {
 	struct kvm_regs regs = {
 		.rip = CODE_GPA + (entry_points[op] - payload_start),
-		.rsp = STACK_GPA,
+		.rsp = STACK_GPA + vcpu->index * STACK_SIZE,
 		.rdi = gpa,
 		.rsi = value,
 		.rflags = 2,
 	};
 
-	if (ioctl(vm->vcpu_fd, KVM_SET_REGS, &regs))
+	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs))
 		bail_out("KVM_SET_REGS");
 }
 
-bool arch_get_result(struct vm *vm)
+bool arch_get_result(struct vcpu *vcpu)
 {
 	struct kvm_regs regs;
 
-	if (vm->run->exit_reason != KVM_EXIT_IO || vm->run->io.port != RESULT_PORT)
+	if (vcpu->run->exit_reason != KVM_EXIT_IO ||
+	    vcpu->run->io.port != RESULT_PORT)
 		return false;
-	if (ioctl(vm->vcpu_fd, KVM_GET_REGS, &regs))
+	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs))
 		bail_out("KVM_GET_REGS");
-	vm->value = regs.rax;
+	vcpu->value = regs.rax;
 	return true;
 }
 

@@ -29,6 +29,28 @@ bool ktap_step(bool passed, const char *description)
 	return passed;
 }
 
+bool ktap_exercise(bool done, const char *description)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "exercise: %s", description);
+	return ktap_step(done, text);
+}
+
+void ktap_skip(const char *description, const char *reason)
+{
+	if (++reported > planned)
+		bail_out("more steps than the %u planned", planned);
+	printf("ok %u %s # SKIP %s\n", reported, description, reason);
+	fflush(stdout);
+}
+
+void ktap_skip_rest(const char *reason)
+{
+	while (reported < planned)
+		ktap_skip("-", reason);
+}
+
 void ktap_detail(const char *format, ...)
 {
 	va_list args;
@@ -42,9 +64,7 @@ void ktap_detail(const char *format, ...)
 
 int ktap_end(void)
 {
-	while (reported < planned)
-		printf("ok %u - # SKIP an earlier step failed\n", ++reported);
-	fflush(stdout);
+	ktap_skip_rest("an earlier step failed");
 	return failed ? EXIT_STEP_FAILED : EXIT_PASSED;
 }
 

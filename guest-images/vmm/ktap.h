@@ -14,6 +14,15 @@
 void ktap_begin(unsigned int steps);
 /* Report a step; returns whether it was passed. */
 bool ktap_step(bool passed, const char *description);
+/* A step that this kernel or machine gives no chance to take. */
+void ktap_skip(const char *description, const char *reason);
+/* Skip what was not reported; the reason goes to every step. */
+void ktap_skip_rest(const char *reason);
+/*
+ * Did the cell exercise what it names?  If not it is vacuous, and says nothing
+ * of the kernel: a step of its own, without a property.
+ */
+bool ktap_exercise(bool done, const char *description);
 /* key=value pairs about the step to come. */
 void __printf(1, 2) ktap_detail(const char *format, ...);
 /* Skip the steps that were not reported; returns the exit status. */

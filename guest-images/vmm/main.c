@@ -7,44 +7,56 @@
 #include <string.h>
 
 #include "ktap.h"
+#include "ledger.h"
 #include "vmm.h"
 
 #define REGION_PAGES	8
 
+/* The linker's: what SCENARIO() put into the section. */
+extern const struct scenario * const __start_scenarios[];
+extern const struct scenario * const __stop_scenarios[];
+
 static int list(void)
 {
-	for (size_t i = 0; i < nr_scenarios; i++)
-		puts(scenarios[i].name);
+	for (const struct scenario * const *s = __start_scenarios; s < __stop_scenarios; s++)
+		puts((*s)->name);
 	return EXIT_PASSED;
+}
+
+static const struct scenario *find(const char *name)
+{
+	for (const struct scenario * const *s = __start_scenarios; s < __stop_scenarios; s++)
+		if (!strcmp((*s)->name, name))
+			return *s;
+	bail_out("no scenario %s", name);
 }
 
 int run_scenario(int nwords, char **words)
 {
-	const struct scenario *scenario = NULL;
+	const struct scenario *scenario;
 	struct stage stage = {};
 
 	if (nwords != 3)
 		bail_out("usage: vmm SCENARIO BACKING MAPPING | --list | --agent PORT FACTS");
-
-	for (size_t i = 0; i < nr_scenarios; i++)
-		if (!strcmp(scenarios[i].name, words[0]))
-			scenario = &scenarios[i];
-	if (!scenario)
-		bail_out("no scenario %s", words[0]);
+	scenario = find(words[0]);
 
 	ktap_begin(scenario->steps);
-	region_open(&stage.region, words[1], words[2], REGION_PAGES);
-	region_print_ledger(&stage.region, "before");
-	vm_open(&stage.vm);
-	vm_set_region(&stage.vm, &stage.region);
-
-	scenario->run(&stage);
+	region_open(&stage.region, words[1], words[2],
+		    scenario->pages ? scenario->pages : REGION_PAGES);
+	ledger_before(&stage.region);
+	if (vm_open(&stage.vm, scenario->vm_type,
+		    scenario->vcpus ? scenario->vcpus : 1)) {
+		vm_set_region(&stage.vm, &stage.region, 0);
+		scenario->run(&stage);
+	} else {
+		ktap_skip_rest("KVM offers no VM of this type");
+	}
 
 	/* Before teardown makes up for it: what KVM holds, and what it marked. */
-	region_print_ledger(&stage.region, "during");
+	ledger_during(&stage.region);
 	vm_close(&stage.vm);
 	/* With the mapping in place, as it was before. */
-	region_print_ledger(&stage.region, "after");
+	ledger_after(&stage.region);
 	region_unmap(&stage.region);
 	return ktap_end();
 }

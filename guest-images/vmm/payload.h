@@ -6,5 +6,6 @@
 extern const char payload_start[], payload_end[];
 extern const char payload_store[], payload_load[], payload_call[];
 extern const char payload_fill[], payload_check[];
+extern const char payload_store_fpu[], payload_touch[];
 
 #endif /* PAYLOAD_H */

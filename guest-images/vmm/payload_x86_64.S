@@ -11,6 +11,7 @@
 	.globl payload_start, payload_end
 	.globl payload_store, payload_load, payload_call
 	.globl payload_fill, payload_check
+	.globl payload_store_fpu, payload_touch
 
 payload_start:
 
@@ -22,6 +23,14 @@ payload_load:
 	mov	(%rdi), %rax
 	jmp	done
 
+payload_store_fpu:
+	mov	%rsi, -8(%rsp)
+	fildll	-8(%rsp)
+	fistpll	(%rdi)
+	jmp	done
+payload_touch:
+	incq	(%rdi)
+	jmp	payload_touch
 payload_call:
 	call	*%rdi
 	jmp	done

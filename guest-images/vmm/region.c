@@ -9,84 +9,122 @@
 #include "ktap.h"
 #include "vmm.h"
 
-static const char * const flag_names[] = {
-	"referenced", "dirty", "active", "workingset", "lru", "uptodate",
-	"locked", "writeback", "reserved",
-};
-
-void region_ioctl(const struct region *region, unsigned long command, void *arg)
+int region_ioctl(const struct region *region, unsigned long command, void *arg)
 {
-	if (ioctl(region->fd, command, arg))
+	int r = ioctl(region->fd, command, arg);
+
+	if (r < 0)
 		bail_out("ioctl %#lx on /dev/noref", command);
+	return r;
+}
+
+size_t region_size(const struct region *region)
+{
+	return region->npages * region->page_size;
+}
+
+bool region_is(const struct region *region, const char *backing)
+{
+	return !strcmp(region->backing, backing);
+}
+
+static void create(struct region *region)
+{
+	struct noref_create create = { .npages = region->npages };
+
+	snprintf(create.backing, sizeof(create.backing), "%s", region->backing);
+	snprintf(create.mapping, sizeof(create.mapping), "%s", region->mapping);
+	if (ioctl(region->fd, NOREF_CREATE, &create))
+		bail_out("no region of backing %s, mapping %s",
+			 region->backing, region->mapping);
+}
+
+void region_adopt(struct region *region)
+{
+	struct noref_adopt adopt = {
+		.address = (uintptr_t)region->host,
+		.npages = region->npages,
+		.fd = -1,
+	};
+
+	region_ioctl(region, NOREF_ADOPT, &adopt);
+}
+
+static void fill_own(struct region *region)
+{
+	if (madvise(region->host, region_size(region),
+		    region_is(region, "thp") ? MADV_HUGEPAGE : MADV_NOHUGEPAGE))
+		bail_out("advising on huge pages");
+	memset(region->host, 0, region_size(region));
 }
 
 void region_open(struct region *region, const char *backing,
 		 const char *mapping, unsigned int npages)
 {
-	struct noref_create create = { .npages = npages };
-
 	region->backing = backing;
 	region->mapping = mapping;
+	region->own = !strcmp(mapping, "private");
 	region->npages = npages;
 	region->page_size = getpagesize();
 	region->fd = open("/dev/noref", O_RDWR);
 	if (region->fd < 0)
 		bail_out("opening /dev/noref");
-
-	snprintf(create.backing, sizeof(create.backing), "%s", backing);
-	snprintf(create.mapping, sizeof(create.mapping), "%s", mapping);
-	if (ioctl(region->fd, NOREF_CREATE, &create))
-		bail_out("no region of backing %s, mapping %s", backing, mapping);
+	if (!region->own)
+		create(region);
 	region_map(region);
+	if (region->own) {
+		fill_own(region);
+		region_adopt(region);
+	}
+}
+
+/* An address that has the alignment of a huge page. */
+static void *choose_address(void)
+{
+	char *p = mmap(NULL, 2 * REGION_SPACE, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *aligned;
+
+	if (p == MAP_FAILED)
+		bail_out("looking for room");
+	munmap(p, 2 * REGION_SPACE);
+	aligned = (char *)(((uintptr_t)p + REGION_SPACE - 1) & -REGION_SPACE);
+	return aligned;
 }
 
 void region_map(struct region *region)
 {
-	void *old = region->host;
+	void *address = region->host ? region->host : choose_address();
+	int flags = region->own ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
 
-	region->host = mmap(old, region->npages * region->page_size,
-			    PROT_READ | PROT_WRITE,
-			    MAP_SHARED | (old ? MAP_FIXED : 0), region->fd, 0);
+	region->host = mmap(address, region_size(region), PROT_READ | PROT_WRITE,
+			    flags | MAP_FIXED, region->own ? -1 : region->fd, 0);
 	if (region->host == MAP_FAILED)
-		bail_out("mapping /dev/noref");
+		bail_out("mapping the region");
 }
 
 void region_unmap(struct region *region)
 {
-	if (munmap(region->host, region->npages * region->page_size))
-		bail_out("unmapping /dev/noref");
+	if (munmap(region->host, region_size(region)))
+		bail_out("unmapping the region");
 }
 
 bool region_refaults(const struct region *region)
 {
-	return !strcmp(region->mapping, "fault");
+	static const char * const filled_at_once[] = { "remap", "insert" };
+
+	for (size_t i = 0; i < sizeof(filled_at_once) / sizeof(*filled_at_once); i++)
+		if (!strcmp(region->mapping, filled_at_once[i]))
+			return false;
+	return true;
 }
 
-static void print_flags(uint32_t flags)
+bool region_is_counted(const struct region *region)
 {
-	const char *separator = "";
+	static const char * const counted[] = { "order0", "head", "anon", "thp" };
 
-	for (size_t i = 0; i < sizeof(flag_names) / sizeof(*flag_names); i++) {
-		if (flags & (1u << i)) {
-			printf("%s%s", separator, flag_names[i]);
-			separator = ",";
-		}
-	}
-}
-
-void region_print_ledger(const struct region *region, const char *when)
-{
-	struct noref_ledger ledger = {};
-
-	region_ioctl(region, NOREF_LEDGER, &ledger);
-	for (uint32_t i = 0; i < ledger.npages; i++) {
-		const struct noref_page *page = &ledger.pages[i];
-
-		printf("# ledger %s page=%u pfn=%llu own_ref=%d page_ref=%d mapcount=%d sum=%llu flags=",
-		       when, i, page->pfn, page->own_ref, page->page_ref,
-		       page->mapcount, page->sum);
-		print_flags(page->flags);
-		putchar('\n');
-	}
-	fflush(stdout);
+	for (size_t i = 0; i < sizeof(counted) / sizeof(*counted); i++)
+		if (region_is(region, counted[i]))
+			return true;
+	return false;
 }

@@ -8,11 +8,12 @@
 #include "ktap.h"
 #include "vmm.h"
 
-static void set_slot(struct vm *vm, uint32_t slot, uint64_t gpa, uint64_t size,
-		     void *host)
+void vm_set_slot(struct vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
+		 uint64_t size, void *host)
 {
 	struct kvm_userspace_memory_region memory = {
 		.slot = slot,
+		.flags = flags,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
 		.userspace_addr = (uintptr_t)host,
@@ -22,90 +23,112 @@ static void set_slot(struct vm *vm, uint32_t slot, uint64_t gpa, uint64_t size,
 		bail_out("setting memslot %u to %#lx bytes", slot, (long)size);
 }
 
-void vm_open(struct vm *vm)
+static void open_vcpu(struct vm *vm, unsigned int index)
+{
+	struct vcpu *vcpu = &vm->vcpus[index];
+
+	vcpu->vm = vm;
+	vcpu->index = index;
+	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, index);
+	if (vcpu->fd < 0)
+		bail_out("KVM_CREATE_VCPU");
+	vcpu->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 vcpu->fd, 0);
+	if (vcpu->run == MAP_FAILED)
+		bail_out("mapping kvm_run");
+	arch_vcpu_init(vcpu);
+}
+
+bool vm_open(struct vm *vm, unsigned long type, unsigned int nvcpus)
 {
 	int size;
 
 	vm->kvm_fd = open("/dev/kvm", O_RDWR);
 	if (vm->kvm_fd < 0)
 		bail_out("opening /dev/kvm");
-	vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, type);
+	if (vm->fd < 0 && type)
+		return false;
 	if (vm->fd < 0)
 		bail_out("KVM_CREATE_VM");
-	arch_vm_init(vm);
 
 	vm->ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (vm->ram == MAP_FAILED)
 		bail_out("allocating guest RAM");
-	set_slot(vm, RAM_SLOT, 0, RAM_SIZE, vm->ram);
+	vm_set_slot(vm, RAM_SLOT, 0, 0, RAM_SIZE, vm->ram);
+	arch_vm_init(vm);
 
-	vm->vcpu_fd = ioctl(vm->fd, KVM_CREATE_VCPU, 0);
-	if (vm->vcpu_fd < 0)
-		bail_out("KVM_CREATE_VCPU");
 	size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-	if (size < (int)sizeof(*vm->run))
+	if (size < (int)sizeof(struct kvm_run))
 		bail_out("KVM_GET_VCPU_MMAP_SIZE");
 	vm->run_size = size;
-	vm->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		       vm->vcpu_fd, 0);
-	if (vm->run == MAP_FAILED)
-		bail_out("mapping kvm_run");
-	arch_vcpu_init(vm);
+	for (; vm->nvcpus < nvcpus; vm->nvcpus++)
+		open_vcpu(vm, vm->nvcpus);
+	return true;
 }
 
-void vm_set_region(struct vm *vm, const struct region *region)
+void vm_set_region(struct vm *vm, const struct region *region, uint32_t flags)
 {
-	set_slot(vm, REGION_SLOT, REGION_GPA, region->npages * region->page_size,
-		 region->host);
+	vm_set_slot(vm, REGION_SLOT, flags, REGION_GPA, region_size(region),
+		    region->host);
 }
 
 void vm_delete_region(struct vm *vm)
 {
-	set_slot(vm, REGION_SLOT, REGION_GPA, 0, NULL);
+	vm_set_slot(vm, REGION_SLOT, 0, REGION_GPA, 0, NULL);
 }
 
 /*
  * KVM finishes an MMIO access when it is entered again, and would do so over the
  * registers of the next call.  With immediate_exit it does that and no more.
  */
-static void finish_mmio(struct vm *vm)
+static void finish_mmio(struct vcpu *vcpu)
 {
-	vm->run->immediate_exit = 1;
-	if (!ioctl(vm->vcpu_fd, KVM_RUN, 0) || errno != EINTR)
+	vcpu->run->immediate_exit = 1;
+	if (!ioctl(vcpu->fd, KVM_RUN, 0) || errno != EINTR)
 		bail_out("finishing an MMIO access");
-	vm->run->immediate_exit = 0;
+	vcpu->run->immediate_exit = 0;
+}
+
+bool vcpu_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value)
+{
+	vcpu->error = 0;
+	vcpu->value = 0;
+	arch_set_call(vcpu, op, gpa, value);
+	if (ioctl(vcpu->fd, KVM_RUN, 0))
+		vcpu->error = errno;
+	vcpu->exit = vcpu->run->exit_reason;
+	if (!vcpu->error && arch_get_result(vcpu))
+		return true;
+	if (!vcpu->error && vcpu->exit == KVM_EXIT_MMIO)
+		finish_mmio(vcpu);
+	return false;
 }
 
 bool vm_call(struct vm *vm, enum guest_op op, uint64_t gpa, uint64_t value)
 {
-	vm->error = 0;
-	vm->exit = 0;
-	vm->value = 0;
-	arch_set_call(vm, op, gpa, value);
+	struct vcpu *vcpu = &vm->vcpus[0];
 
-	if (ioctl(vm->vcpu_fd, KVM_RUN, 0))
-		vm->error = errno;
-	vm->exit = vm->run->exit_reason;
-	if (!vm->error && arch_get_result(vm))
+	if (vcpu_call(vcpu, op, gpa, value))
 		return true;
-
-	if (!vm->error && vm->exit == KVM_EXIT_MMIO)
-		finish_mmio(vm);
-	ktap_detail("op=%d gpa=%#lx errno=%d exit=%u", op, (long)gpa, vm->error,
-		    vm->exit);
+	ktap_detail("op=%d gpa=%#lx errno=%d exit=%u", op, (long)gpa,
+		    vcpu->error, vcpu->exit);
 	return false;
 }
 
 void vm_close(struct vm *vm)
 {
-	if (!vm->run)
-		return;
+	for (; vm->nvcpus; vm->nvcpus--) {
+		struct vcpu *vcpu = &vm->vcpus[vm->nvcpus - 1];
 
-	munmap(vm->run, vm->run_size);
-	vm->run = NULL;
-	close(vm->vcpu_fd);
+		munmap(vcpu->run, vm->run_size);
+		close(vcpu->fd);
+	}
+	if (!vm->ram)
+		return;
 	close(vm->fd);
 	close(vm->kvm_fd);
 	munmap(vm->ram, RAM_SIZE);
+	vm->ram = NULL;
 }

@@ -93,7 +93,7 @@ class GuestImage:
 
         def make(into: Path) -> None:
             self._progress.note("compiling the VMM")
-            flags = ("-static", "-O2", "-Wall", "-Wextra", "-Werror")
+            flags = ("-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror")
             argv = [f"{cross_prefix(self._arch)}gcc", *flags, "-o", str(into / "vmm"), *sources]
             _run(argv, folder, "compiling the VMM")
 

@@ -22,6 +22,9 @@ from harness.model import (
 # An exit status of the VMM that goes with a complete report: enum exit_status in vmm.h.
 _REPORTED = (0, 1)
 
+# What ktap_exercise() writes in a property's place: a control of the scenario itself.
+EXERCISE = "exercise"
+
 # These ends say nothing about the kernel under test.
 _OURS = (End.no_module, End.qemu, End.harness)
 
@@ -40,11 +43,21 @@ def judge_cell(outcome: Outcome, scenario: Scenario, memory: str | None = None) 
     if lost:
         reason = "; ".join(f"{finding.prop.value}: {finding.evidence}" for finding in lost)
         return Verdict(cell=cell, grade=Grade.failed, reason=reason, findings=findings)
+    if vacuous := _vacuous(outcome):
+        return Verdict(cell=cell, grade=Grade.error, reason=vacuous)
     for finding in findings:
         if finding.prop is scenario.checks and finding.standing is Standing.unseen:
             reason = finding.evidence
             return Verdict(cell=cell, grade=Grade.skipped, reason=reason, findings=findings)
     return Verdict(cell=cell, grade=Grade.passed, reason="", findings=findings)
+
+
+def _vacuous(outcome: Outcome) -> str:
+    """Say why a cell that lost nothing shows nothing: it never exercised what it names."""
+    for step in outcome.subtests:
+        if step.prop == EXERCISE and step.result is Result.not_ok:
+            return f"vacuous: not so: {step.name} ({', '.join(step.detail)})"
+    return ""
 
 
 def memory_class(outcome: Outcome) -> str | None:
@@ -109,6 +122,8 @@ def _steps(outcome: Outcome, scenario: Scenario, word: _Words) -> Iterator[Findi
     """Yield what the VMM's own steps say, one finding a property."""
     known = {prop.value for prop in Property}
     for prop in dict.fromkeys(step.prop for step in outcome.subtests):
+        if prop == EXERCISE:
+            continue
         if prop not in known:
             if prop:  # a word on nothing must not get lost: the steps skipped at the end have none
                 yield word(Property.robustness, False, f"a step speaks for no property: {prop!r}")
@@ -176,8 +191,9 @@ def _hole(outcome: Outcome) -> str:
 
 
 def _was_reached(outcome: Outcome) -> bool:
-    first = outcome.subtests[0] if outcome.subtests else None
-    return first is not None and first.result is Result.ok
+    """Whether the guest got at the memory when it first tried."""
+    tries = [step for step in outcome.subtests if step.prop == Property.access.value]
+    return bool(tries) and tries[0].result is Result.ok
 
 
 def _pages(outcome: Outcome, later: Iterable[PageState]) -> Iterator[tuple[PageState, PageState]]:

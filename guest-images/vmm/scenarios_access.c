@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The guest uses the memory.  What each scenario is for: ../scenarios.toml. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "ktap.h"
+#include "ledger.h"
+#include "steps.h"
+
+SCENARIO(guest_write, 2)
+{
+	if (guest_is_in(stage))
+		ktap_step(host_sees(stage, GUEST_PATTERN),
+			  "access: host reads what the guest wrote");
+}
+
+SCENARIO(guest_read, 1)
+{
+	host_fills(stage, HOST_PATTERN);
+	ktap_step(guest_sees(stage, HOST_PATTERN),
+		  "access: guest reads what the host wrote");
+}
+
+SCENARIO(guest_exec, 1)
+{
+	struct vcpu *vcpu = &stage->vm.vcpus[0];
+	bool passed = true;
+
+	for (unsigned int i = 0; passed && i < stage->region.npages; i++) {
+		arch_make_function(host_page(stage, i), 1000 + i);
+		passed = vm_call(&stage->vm, GUEST_CALL, page_gpa(stage, i), 0) &&
+			 equals("value", vcpu->value, 1000 + i);
+	}
+	ktap_step(passed, "access: guest executes a function in each page");
+}
+
+/* Nobody touched the pages before the guest reads them: KVM faults them in. */
+SCENARIO(read_first, 3)
+{
+	if (!ktap_step(guest_sees_zeroes(stage),
+		       "access: guest reads pages that nobody touched"))
+		return;
+	ktap_step(guest_fills(stage, GUEST_PATTERN),
+		  "access: guest writes pages that it read first");
+	ktap_step(host_sees(stage, GUEST_PATTERN),
+		  "access: host reads what the guest wrote");
+}
+
+static void check_all_pages(struct stage *stage)
+{
+	ktap_step(host_sees(stage, GUEST_PATTERN),
+		  "integrity: host mapping shows each guest page in its place");
+	ktap_step(ledger_holds(stage, 0, GUEST_PATTERN),
+		  "integrity: each struct page holds its guest page");
+	host_fills(stage, HOST_PATTERN);
+	ktap_step(guest_sees(stage, HOST_PATTERN),
+		  "integrity: guest sees each host page in its place");
+	ktap_step(spare_is_zero(stage),
+		  "integrity: pages that were never mapped are untouched");
+}
+
+SCENARIO(all_pages, 5)
+{
+	if (guest_is_in(stage))
+		check_all_pages(stage);
+}
+
+/* A host mapping that has the alignment of a huge page, and none of its order. */
+SCENARIO(scattered_pages, 6, .pages = NOREF_MAX_PAGES)
+{
+	unsigned int npages, neighbours = 0;
+	struct noref_page *pages;
+
+	arch_map_huge(&stage->vm);
+	if (!guest_is_in(stage))
+		return;
+	pages = ledger_read(&stage->region, &npages);
+	for (unsigned int i = 1; i < stage->region.npages; i++)
+		neighbours += pages[i].pfn == pages[i - 1].pfn + 1;
+	free(pages);
+	ktap_exercise(equals("neighbours", neighbours, 0),
+		      "no page lies behind its neighbour");
+	check_all_pages(stage);
+}
+
+/* A host mapping by one huge entry. */
+SCENARIO(huge_mapping, 5, .pages = NOREF_MAX_PAGES)
+{
+	arch_map_huge(&stage->vm);
+	if (!guest_is_in(stage))
+		return;
+	ktap_detail("pages_2m=%lu", (long)vm_stat(&stage->vm, "pages_2m"));
+	check_all_pages(stage);
+}
+
+/* What the first fault of a page finds is taken away before KVM can map it. */
+SCENARIO(stale_fault, 4)
+{
+	uint64_t faults;
+
+	if (!guest_is_in(stage))
+		return;
+	faults = faults_retried(&stage->vm);
+	ktap_step(host_sees(stage, GUEST_PATTERN),
+		  "notifier: host reads what the guest wrote after the retry");
+	ktap_step(ledger_holds(stage, 0, GUEST_PATTERN),
+		  "notifier: each struct page holds its guest page");
+	ktap_exercise(at_least("retries", faults, stage->region.npages),
+		      "each page's first fault was retried");
+}

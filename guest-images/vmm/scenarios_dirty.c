@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Which pages the guest wrote to: what live migration relies on. */
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+#include "ktap.h"
+#include "steps.h"
+
+#define EVEN	0x5555555555555555ul
+
+static uint64_t all(const struct stage *stage)
+{
+	return (1ul << stage->region.npages) - 1;
+}
+
+/* The bitmap of the region's first 64 pages; getting it clears it. */
+static uint64_t get_log(struct stage *stage)
+{
+	uint64_t bitmap[NOREF_MAX_PAGES / 64] = {};
+	struct kvm_dirty_log log = {
+		.slot = REGION_SLOT,
+		.dirty_bitmap = bitmap,
+	};
+
+	if (ioctl(stage->vm.fd, KVM_GET_DIRTY_LOG, &log))
+		bail_out("KVM_GET_DIRTY_LOG");
+	return bitmap[0];
+}
+
+static void clear_log(struct stage *stage, uint64_t pages)
+{
+	uint64_t bitmap[NOREF_MAX_PAGES / 64] = { pages };
+	struct kvm_clear_dirty_log log = {
+		.slot = REGION_SLOT,
+		.num_pages = stage->region.npages,
+		.dirty_bitmap = bitmap,
+	};
+
+	if (ioctl(stage->vm.fd, KVM_CLEAR_DIRTY_LOG, &log))
+		bail_out("KVM_CLEAR_DIRTY_LOG");
+}
+
+static bool guest_writes(struct stage *stage, uint64_t pages)
+{
+	for (unsigned int i = 0; i < stage->region.npages; i++)
+		if (pages & (1ul << i) &&
+		    !vm_call(&stage->vm, GUEST_STORE, page_gpa(stage, i),
+			     page_pattern(stage, GUEST_PATTERN, i)))
+			return false;
+	return true;
+}
+
+SCENARIO(dirty_log, 7)
+{
+	if (!guest_is_in(stage))
+		return;
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	ktap_step(equals("dirty", get_log(stage), 0),
+		  "integrity: nothing is dirty when logging begins");
+	ktap_step(guest_sees(stage, GUEST_PATTERN) &&
+		  equals("dirty", get_log(stage), 0),
+		  "integrity: pages that the guest reads are not dirty");
+	ktap_step(guest_writes(stage, EVEN) &&
+		  equals("dirty", get_log(stage), EVEN & all(stage)),
+		  "integrity: the pages that the guest wrote are dirty, no other");
+	ktap_step(guest_writes(stage, ~EVEN) &&
+		  equals("dirty", get_log(stage), ~EVEN & all(stage)),
+		  "integrity: so they are in the next round");
+	vm_set_region(&stage->vm, &stage->region, 0);
+	ktap_step(guest_sees(stage, GUEST_PATTERN) && host_sees(stage, GUEST_PATTERN),
+		  "access: both sides see the same when logging has ended");
+	ktap_step(guest_fills(stage, LATER_PATTERN) && host_sees(stage, LATER_PATTERN),
+		  "access: guest writes when logging has ended");
+}
+
+/* Logging from the beginning: no page was mapped without it. */
+SCENARIO(dirty_first, 4)
+{
+	vm_delete_region(&stage->vm);
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	if (!ktap_step(guest_sees_zeroes(stage),
+		       "access: guest reads pages whose log is on"))
+		return;
+	ktap_step(equals("dirty", get_log(stage), 0),
+		  "integrity: pages that the guest read first are not dirty");
+	ktap_step(guest_fills(stage, GUEST_PATTERN) && host_sees(stage, GUEST_PATTERN),
+		  "access: guest writes pages whose log is on");
+	ktap_step(equals("dirty", get_log(stage), all(stage)),
+		  "integrity: all pages are dirty then");
+}
+
+SCENARIO(clear_dirty, 6)
+{
+	struct kvm_enable_cap manual = {
+		.cap = KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+		.args[0] = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE,
+	};
+
+	if (ioctl(stage->vm.fd, KVM_ENABLE_CAP, &manual))
+		bail_out("KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2");
+	if (!guest_is_in(stage))
+		return;
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	ktap_step(guest_writes(stage, all(stage)) &&
+		  equals("dirty", get_log(stage), all(stage)),
+		  "integrity: all pages are dirty");
+	ktap_step(equals("dirty", get_log(stage), all(stage)),
+		  "integrity: so they are until they are cleared");
+	clear_log(stage, EVEN & all(stage));
+	ktap_step(equals("dirty", get_log(stage), ~EVEN & all(stage)),
+		  "integrity: what was cleared is not dirty, and no other");
+	ktap_step(guest_writes(stage, 1) &&
+		  equals("dirty", get_log(stage), (~EVEN & all(stage)) | 1),
+		  "integrity: a cleared page that the guest writes is dirty again");
+	vm_set_region(&stage->vm, &stage->region, 0);
+	ktap_step(host_sees(stage, GUEST_PATTERN),
+		  "access: host reads what the guest wrote");
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Negative controls: the driver frees pages that the guest has mapped, and it
+ * is for the kernel's log to say whether KVM noticed.  Each of them leaves the
+ * pages free until the VM is gone, so that KVM has had every chance.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "ledger.h"
+#include "steps.h"
+
+/* SPTEs of pages, of whatever size. */
+static uint64_t pages_mapped(struct stage *stage)
+{
+	return vm_stat(&stage->vm, "pages_4k") + vm_stat(&stage->vm, "pages_2m");
+}
+
+/* The memory is in use by the guest, and each page of it in KVM's page tables. */
+static bool is_mapped(struct stage *stage)
+{
+	uint64_t ram;
+
+	/* The guest's own RAM is mapped first. */
+	vm_call(&stage->vm, GUEST_LOAD, STACK_GPA, 0);
+	ram = pages_mapped(stage);
+	return guest_is_in(stage) &&
+	       ktap_exercise(at_least("sptes", pages_mapped(stage) - ram,
+				      stage->region.npages),
+			     "KVM maps the pages that are freed");
+}
+
+static bool free_under_guest(struct stage *stage)
+{
+	if (!is_mapped(stage))
+		return false;
+	region_ioctl(&stage->region, NOREF_FREE, NULL);
+	return true;
+}
+
+/* The counts are restored before anything else looks at the pages. */
+static void seeded(struct stage *stage, const char *description)
+{
+	vm_close(&stage->vm);
+	region_ioctl(&stage->region, NOREF_UNFREE, NULL);
+	ktap_step(true, description);
+}
+
+SCENARIO(freed_slot_delete, 3)
+{
+	if (!free_under_guest(stage))
+		return;
+	vm_delete_region(&stage->vm);
+	seeded(stage, "detection: slot was deleted after its pages were freed");
+}
+
+SCENARIO(freed_munmap, 3)
+{
+	if (!free_under_guest(stage))
+		return;
+	region_unmap(&stage->region);
+	seeded(stage, "detection: region was unmapped after its pages were freed");
+	region_map(&stage->region);
+}
+
+SCENARIO(freed_vm_close, 3)
+{
+	if (!free_under_guest(stage))
+		return;
+	seeded(stage, "detection: VM was closed after its pages were freed");
+}
+
+SCENARIO(freed_mprotect, 3)
+{
+	struct region *region = &stage->region;
+
+	if (!free_under_guest(stage))
+		return;
+	if (mprotect(region->host, region_size(region), PROT_READ) ||
+	    mprotect(region->host, region_size(region), PROT_READ | PROT_WRITE))
+		bail_out("mprotect");
+	seeded(stage, "detection: region was protected after its pages were freed");
+}
+
+SCENARIO(freed_dirty_log, 3)
+{
+	if (!free_under_guest(stage))
+		return;
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	vm_call(&stage->vm, GUEST_STORE, REGION_GPA, 1);
+	vm_set_region(&stage->vm, &stage->region, 0);
+	seeded(stage, "detection: pages were logged after they were freed");
+}
+
+SCENARIO(freed_age, 3)
+{
+	struct region *region = &stage->region;
+	struct noref_age age = {
+		.address = (uintptr_t)region->host,
+		.size = region_size(region),
+		.how = NOREF_CLEAR_FLUSH_YOUNG,
+	};
+
+	if (!free_under_guest(stage))
+		return;
+	region_ioctl(region, NOREF_AGE, &age);
+	vm_call(&stage->vm, GUEST_LOAD, REGION_GPA, 0);
+	seeded(stage, "detection: pages were aged after they were freed");
+}
+
+/* Bits of /proc/sys/kernel/tainted: the kernel says that it complained. */
+static bool is_tainted(void)
+{
+	char text[32] = "";
+	int fd = open("/proc/sys/kernel/tainted", O_RDONLY);
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		bail_out("reading /proc/sys/kernel/tainted");
+	close(fd);
+	/* Not the test module's own: bit 12, an out-of-tree module. */
+	return strtoul(text, NULL, 10) & ~(1ul << 12);
+}
+
+/*
+ * The pages go back to the page allocator for good, KVM lets go of them only
+ * then, and somebody else gets them.
+ */
+SCENARIO(freed_for_good, 4)
+{
+	cpu_set_t first;
+	int met;
+
+	/* Each CPU has free pages of its own, which it gives out first. */
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	sched_setaffinity(0, sizeof(first), &first);
+	if (!is_mapped(stage))
+		return;
+	region_ioctl(&stage->region, NOREF_RELEASE, NULL);
+	vm_delete_region(&stage->vm);
+	vm_close(&stage->vm);
+	met = region_ioctl(&stage->region, NOREF_CHURN, NULL);
+	ktap_detail("pages_given_out=%d", met);
+	ktap_exercise(met > 0 || is_tainted(), "the freed pages were given out again");
+	ktap_step(true, "detection: pages were freed for good and given out again");
+}

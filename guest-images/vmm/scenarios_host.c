@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The host changes its mapping while the guest has the memory in use. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "steps.h"
+
+SCENARIO(swap_pages, 6)
+{
+	struct region *region = &stage->region;
+
+	if (!guest_is_in(stage))
+		return;
+
+	region_ioctl(region, NOREF_SWAP, NULL);
+	if (!region_refaults(region)) {
+		ktap_step(refused_with(stage, EFAULT, 0),
+			  "notifier: revoked pages are out of the guest's reach");
+		region_map(region);
+	} else {
+		ktap_step(vm_call(&stage->vm, GUEST_LOAD, REGION_GPA, 0) &&
+			  equals("word", stage->vm.vcpus[0].value, 0),
+			  "notifier: revoked pages are out of the guest's reach");
+	}
+	ktap_step(guest_sees_zeroes(stage),
+		  "notifier: guest sees the new pages");
+	if (!ktap_step(guest_fills(stage, LATER_PATTERN),
+		       "access: guest writes the new pages"))
+		return;
+	ktap_step(host_sees(stage, LATER_PATTERN) &&
+		  ledger_holds(stage, 0, LATER_PATTERN),
+		  "notifier: the new pages hold what was written since");
+	ktap_step(ledger_holds(stage, region->npages, GUEST_PATTERN),
+		  "notifier: the old pages were not written since");
+}
+
+SCENARIO(munmap, 2)
+{
+	if (!guest_is_in(stage))
+		return;
+	region_unmap(&stage->region);
+	ktap_step(refused_with(stage, EFAULT, 0),
+		  "notifier: an unmapped region is out of the guest's reach");
+	region_map(&stage->region);
+}
+
+/* Every page but the first and the last goes, and those two must stay. */
+SCENARIO(munmap_part, 4)
+{
+	struct region *region = &stage->region;
+	size_t size = region->page_size;
+	struct vcpu *vcpu = &stage->vm.vcpus[0];
+	unsigned int last = region->npages - 1;
+	bool passed = true;
+
+	if (!guest_is_in(stage))
+		return;
+	if (munmap(host_page(stage, 1), (region->npages - 2) * size))
+		bail_out("munmap");
+	for (unsigned int i = 1; passed && i < last; i++)
+		passed = !vcpu_call(vcpu, GUEST_LOAD, page_gpa(stage, i), 0) &&
+			 equals("errno", vcpu->error, EFAULT);
+	ktap_step(passed, "notifier: the unmapped pages are out of the guest's reach");
+	ktap_step(vm_call(&stage->vm, GUEST_LOAD, page_gpa(stage, 0), 0) &&
+		  equals("word", vcpu->value, page_pattern(stage, GUEST_PATTERN, 0)) &&
+		  vm_call(&stage->vm, GUEST_LOAD, page_gpa(stage, last), 0) &&
+		  equals("word", vcpu->value, page_pattern(stage, GUEST_PATTERN, last)),
+		  "access: guest reads the pages that stayed");
+	region_unmap(region);
+	region_map(region);
+	ktap_step(guest_sees(stage, GUEST_PATTERN),
+		  "access: guest reads all pages when they are mapped again");
+}
+
+static void protect(const struct region *region, int prot)
+{
+	if (mprotect(region->host, region_size(region), prot))
+		bail_out("mprotect to %d", prot);
+}
+
+SCENARIO(mprotect, 6)
+{
+	struct region *region = &stage->region;
+
+	if (!guest_is_in(stage))
+		return;
+	protect(region, PROT_READ);
+	ktap_step(writes_refused_with(stage, EFAULT, 0),
+		  "notifier: guest can't write what the host may only read");
+	ktap_step(guest_sees(stage, GUEST_PATTERN),
+		  "access: guest reads what the host may only read");
+	protect(region, PROT_NONE);
+	ktap_step(refused_with(stage, EFAULT, 0),
+		  "notifier: guest can't read what the host may not");
+	protect(region, PROT_READ | PROT_WRITE);
+	ktap_step(guest_fills(stage, LATER_PATTERN),
+		  "access: guest writes when the host may again");
+	ktap_step(host_sees(stage, LATER_PATTERN),
+		  "access: host reads what the guest wrote");
+}
+
+SCENARIO(mremap, 4)
+{
+	struct region *region = &stage->region;
+	size_t size = region_size(region);
+	void *old = region->host;
+	void *away = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (!guest_is_in(stage))
+		return;
+	if (away == MAP_FAILED ||
+	    mremap(old, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, away) != away)
+		bail_out("moving the mapping away");
+	ktap_step(refused_with(stage, EFAULT, 0),
+		  "notifier: a mapping that moved is out of the guest's reach");
+	if (mremap(away, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, old) != old)
+		bail_out("moving the mapping back");
+	ktap_step(guest_sees(stage, GUEST_PATTERN),
+		  "access: guest reads the mapping that is back");
+	ktap_step(host_sees(stage, GUEST_PATTERN),
+		  "integrity: the move changed nothing");
+}
+
+/* Nobody tells the guest's pages from the child's, which has them as well. */
+SCENARIO(fork, 4)
+{
+	pid_t child;
+	int status;
+
+	if (!guest_is_in(stage))
+		return;
+	child = fork();
+	if (child < 0)
+		bail_out("fork");
+	if (!child)
+		_exit(!host_sees(stage, GUEST_PATTERN));
+	if (waitpid(child, &status, 0) != child)
+		bail_out("waitpid");
+	ktap_step(equals("status", status, 0),
+		  "access: a child reads what the guest wrote");
+	ktap_step(guest_fills(stage, LATER_PATTERN),
+		  "access: guest writes when the child is gone");
+	ktap_step(host_sees(stage, LATER_PATTERN),
+		  "integrity: host reads what the guest wrote");
+}
+
+SCENARIO(dontneed, 3)
+{
+	struct region *region = &stage->region;
+
+	if (!guest_is_in(stage))
+		return;
+	if (madvise(region->host, region_size(region), MADV_DONTNEED) &&
+	    errno != EINVAL)
+		bail_out("MADV_DONTNEED");
+	/* mm refuses it for VM_PFNMAP; our own memory gets new pages. */
+	if (region->own) {
+		ktap_step(guest_sees_zeroes(stage),
+			  "notifier: guest sees new pages");
+		ktap_step(guest_fills(stage, LATER_PATTERN) &&
+			  host_sees(stage, LATER_PATTERN),
+			  "access: guest writes the new pages");
+		region_adopt(region);
+	} else {
+		ktap_step(guest_sees(stage, GUEST_PATTERN),
+			  "access: guest reads on");
+		ktap_step(guest_fills(stage, LATER_PATTERN) &&
+			  host_sees(stage, LATER_PATTERN),
+			  "access: guest writes on");
+	}
+}
+
+static int age(struct stage *stage, enum noref_age_how how)
+{
+	struct noref_age ask = {
+		.address = (uintptr_t)stage->region.host,
+		.size = region_size(&stage->region),
+		.how = how,
+	};
+
+	region_ioctl(&stage->region, NOREF_AGE, &ask);
+	return ask.young;
+}
+
+static void check_age(struct stage *stage, enum noref_age_how how,
+		      const char *first, const char *then, const char *again)
+{
+	ktap_step(equals("young", age(stage, how), 1), first);
+	ktap_step(equals("young", age(stage, NOREF_TEST_YOUNG), 0), then);
+	ktap_step(guest_sees(stage, GUEST_PATTERN) &&
+		  equals("young", age(stage, NOREF_TEST_YOUNG), 1), again);
+}
+
+SCENARIO(age, 8)
+{
+	if (!guest_is_in(stage))
+		return;
+	check_age(stage, NOREF_CLEAR_YOUNG,
+		  "notifier: what the guest wrote is young",
+		  "notifier: it is old when its age was cleared",
+		  "notifier: it is young when the guest reads it again");
+	check_age(stage, NOREF_CLEAR_FLUSH_YOUNG,
+		  "notifier: it is young still",
+		  "notifier: it is old when its age was cleared and flushed",
+		  "notifier: it is young when the guest reads it once more");
+	ktap_step(guest_fills(stage, LATER_PATTERN) && host_sees(stage, LATER_PATTERN),
+		  "access: guest writes aged memory");
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Several vCPUs at work while the host changes the memory under them.  The
+ * order of what they do is that of a fixed seed; the races are the machine's.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "ledger.h"
+#include "steps.h"
+
+#define VCPUS		2
+#define ACCESSES	400
+#define SEED		0x6e6f726566ul
+
+/*
+ * What one vCPU does: each has a word of its own in every page, and finds in
+ * it what it wrote there last, or 0 where the storm may @forget it.
+ */
+struct worker {
+	struct stage *stage;
+	struct vcpu *vcpu;
+	pthread_t thread;
+	bool (*excused)(const struct vcpu *vcpu);
+	bool forget;
+	uint64_t random;
+	uint64_t last[NOREF_MAX_PAGES];
+	unsigned int excuses;
+	bool failed;
+	uint64_t got;
+	unsigned int page;
+};
+
+static struct worker workers[VCPUS];
+static atomic_uint at_work;
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+static bool call(struct worker *worker, enum guest_op op, uint64_t value)
+{
+	uint64_t gpa = page_gpa(worker->stage, worker->page) +
+		       worker->vcpu->index * sizeof(uint64_t);
+
+	while (!vcpu_call(worker->vcpu, op, gpa, value)) {
+		if (!worker->excused || !worker->excused(worker->vcpu))
+			return false;
+		worker->excuses++;
+	}
+	return true;
+}
+
+static bool access_once(struct worker *worker, uint64_t value)
+{
+	uint64_t want;
+
+	worker->page = next_random(&worker->random) % worker->stage->region.npages;
+	want = worker->last[worker->page];
+	if (!call(worker, GUEST_LOAD, 0))
+		return false;
+	worker->got = worker->vcpu->value;
+	if (worker->got != want && !(worker->forget && !worker->got))
+		return false;
+	worker->last[worker->page] = value;
+	return call(worker, GUEST_STORE, value);
+}
+
+static void *work(void *argument)
+{
+	struct worker *worker = argument;
+
+	for (uint64_t i = 1; !worker->failed && i <= ACCESSES; i++)
+		worker->failed = !access_once(worker, i);
+	atomic_fetch_sub(&at_work, 1);
+	return NULL;
+}
+
+/* Returns whether every access came through and saw what it should. */
+static bool storm(struct stage *stage, void (*disturb)(struct stage *stage),
+		  bool (*excused)(const struct vcpu *vcpu), bool forget)
+{
+	unsigned int rounds = 0, excuses = 0;
+	bool passed = true;
+
+	atomic_store(&at_work, VCPUS);
+	for (unsigned int i = 0; i < VCPUS; i++) {
+		struct worker *worker = &workers[i];
+
+		*worker = (struct worker) {
+			.stage = stage,
+			.vcpu = &stage->vm.vcpus[i],
+			.excused = excused,
+			.forget = forget,
+			.random = SEED + i,
+		};
+		if (pthread_create(&worker->thread, NULL, work, worker))
+			bail_out("starting a vCPU's thread");
+	}
+	for (; atomic_load(&at_work); rounds++)
+		disturb(stage);
+	for (unsigned int i = 0; i < VCPUS; i++) {
+		struct worker *worker = &workers[i];
+
+		pthread_join(worker->thread, NULL);
+		excuses += worker->excuses;
+		if (!worker->failed)
+			continue;
+		passed = false;
+		ktap_detail("vcpu=%u page=%u got=%#lx last=%#lx errno=%d exit=%u", i,
+			    worker->page, (long)worker->got,
+			    (long)worker->last[worker->page],
+			    worker->vcpu->error, worker->vcpu->exit);
+	}
+	ktap_detail("accesses=%u rounds=%u excuses=%u faults=%lu retries=%lu",
+		    2 * VCPUS * ACCESSES, rounds, excuses,
+		    (long)vcpus_stat(&stage->vm, "pf_taken"),
+		    (long)faults_retried(&stage->vm));
+	return passed;
+}
+
+/* What each vCPU wrote last is in its page, seen through the host's mapping. */
+static bool host_sees_last(struct stage *stage)
+{
+	for (unsigned int i = 0; i < VCPUS; i++)
+		for (unsigned int page = 0; page < stage->region.npages; page++)
+			if (workers[i].last[page] &&
+			    !equals("word", host_page(stage, page)[i],
+				    workers[i].last[page]))
+				return false;
+	return true;
+}
+
+static void met_retries(struct stage *stage)
+{
+	ktap_exercise(at_least("retries", faults_retried(&stage->vm), 1),
+		      "a fault met a notifier and was retried");
+}
+
+static void revoke_all(struct stage *stage)
+{
+	region_ioctl(&stage->region, NOREF_REVOKE, NULL);
+}
+
+SCENARIO(storm_revoke, 3, .vcpus = VCPUS)
+{
+	if (!ktap_step(storm(stage, revoke_all, NULL, false),
+		       "access: every access under a storm of revokes comes through"))
+		return;
+	ktap_step(host_sees_last(stage),
+		  "integrity: host reads what was written last");
+	met_retries(stage);
+}
+
+static void take_all_access(struct stage *stage)
+{
+	const struct region *region = &stage->region;
+
+	if (mprotect(region->host, region_size(region), PROT_NONE) ||
+	    mprotect(region->host, region_size(region), PROT_READ | PROT_WRITE))
+		bail_out("mprotect");
+}
+
+static bool while_not_allowed(const struct vcpu *vcpu)
+{
+	return vcpu->error == EFAULT;
+}
+
+SCENARIO(storm_mprotect, 2, .vcpus = VCPUS)
+{
+	if (!ktap_step(storm(stage, take_all_access, while_not_allowed, false),
+		       "access: every access comes through once it is allowed"))
+		return;
+	ktap_step(host_sees_last(stage),
+		  "integrity: host reads what was written last");
+}
+
+static void discard(struct stage *stage)
+{
+	if (madvise(stage->region.host, region_size(&stage->region), MADV_DONTNEED))
+		bail_out("MADV_DONTNEED");
+}
+
+/* Free pages, when no page is kept for later that can be had now. */
+static long free_pages(struct stage *stage)
+{
+	unsigned int npages;
+	char line[128];
+	long kib = -1;
+	FILE *file;
+
+	free(ledger_read(&stage->region, &npages));	/* it drains */
+	file = fopen("/proc/meminfo", "r");
+	while (file && kib < 0 && fgets(line, sizeof(line), file))
+		sscanf(line, "MemFree: %ld kB", &kib);
+	if (kib < 0)
+		bail_out("reading /proc/meminfo");
+	fclose(file);
+	return kib * 1024 / (long)stage->region.page_size;
+}
+
+/*
+ * Every fault gets a new page, which nobody has when it is discarded: a leak of
+ * one reference per fault shows in what is left of L1's memory.
+ */
+SCENARIO(storm_discard, 3, .vcpus = VCPUS)
+{
+	long before, lost;
+	uint64_t faults;
+
+	discard(stage);
+	before = free_pages(stage);
+	if (!ktap_step(storm(stage, discard, NULL, true),
+		       "access: every access under a storm of discards comes through"))
+		return;
+	faults = vcpus_stat(&stage->vm, "pf_fixed");
+	ktap_exercise(at_least("faults", faults, ACCESSES / 2), "pages were discarded in use");
+	lost = before - free_pages(stage);
+	ktap_detail("lost_pages=%ld", lost);
+	ktap_step(lost < (long)faults / 4,
+		  "refcounts: the discarded pages were free again");
+	region_adopt(&stage->region);
+}
+
+static void replace_slot(struct stage *stage)
+{
+	vm_delete_region(&stage->vm);
+	vm_set_region(&stage->vm, &stage->region, 0);
+	/* Both vCPUs need a moment with the slot in place to get on. */
+	sched_yield();
+}
+
+static bool while_no_slot(const struct vcpu *vcpu)
+{
+	return !vcpu->error && vcpu->exit == KVM_EXIT_MMIO;
+}
+
+SCENARIO(storm_slot, 2, .vcpus = VCPUS)
+{
+	if (!ktap_step(storm(stage, replace_slot, while_no_slot, false),
+		       "access: every access comes through while there is a slot"))
+		return;
+	ktap_step(host_sees_last(stage),
+		  "integrity: host reads what was written last");
+}
+
+static uint64_t logged;
+
+static void fetch_log(struct stage *stage)
+{
+	uint64_t bitmap[NOREF_MAX_PAGES / 64] = {};
+	struct kvm_dirty_log log = {
+		.slot = REGION_SLOT,
+		.dirty_bitmap = bitmap,
+	};
+
+	if (ioctl(stage->vm.fd, KVM_GET_DIRTY_LOG, &log))
+		bail_out("KVM_GET_DIRTY_LOG");
+	logged |= bitmap[0];
+}
+
+SCENARIO(storm_dirty_log, 4, .vcpus = VCPUS)
+{
+	uint64_t written = 0;
+
+	logged = 0;
+	vm_delete_region(&stage->vm);
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	if (!ktap_step(storm(stage, fetch_log, NULL, false),
+		       "access: every access comes through while the log is fetched"))
+		return;
+	fetch_log(stage);
+	for (unsigned int i = 0; i < VCPUS; i++)
+		for (unsigned int page = 0; page < stage->region.npages; page++)
+			written |= (uint64_t)!!workers[i].last[page] << page;
+	ktap_step(equals("logged", logged, written),
+		  "integrity: the log has the pages that were written");
+	logged = 0;
+	fetch_log(stage);
+	ktap_step(equals("logged", logged, 0),
+		  "integrity: nothing is dirty when nobody writes");
+	ktap_step(host_sees_last(stage),
+		  "integrity: host reads what was written last");
+}
+
+static void interrupt(struct stage *stage)
+{
+	for (unsigned int i = 0; i < VCPUS; i++)
+		if (stage->vm.vcpus[i].run)
+			pthread_kill(workers[i].thread, SIGUSR1);
+	region_ioctl(&stage->region, NOREF_REVOKE, NULL);
+}
+
+static bool when_interrupted(const struct vcpu *vcpu)
+{
+	return vcpu->error == EINTR;
+}
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+SCENARIO(storm_signal, 3, .vcpus = VCPUS)
+{
+	struct sigaction action = { .sa_handler = do_nothing };
+	unsigned int excuses = 0;
+
+	sigaction(SIGUSR1, &action, NULL);
+	if (!ktap_step(storm(stage, interrupt, when_interrupted, false),
+		       "access: every access comes through in the end"))
+		return;
+	for (unsigned int i = 0; i < VCPUS; i++)
+		excuses += workers[i].excuses;
+	ktap_exercise(at_least("interrupted", excuses, 1), "a signal met a vCPU");
+	ktap_step(host_sees_last(stage),
+		  "integrity: host reads what was written last");
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+
+#include "ktap.h"
+#include "ledger.h"
+#include "steps.h"
+
+uint64_t page_gpa(const struct stage *stage, unsigned int page)
+{
+	return REGION_GPA + page * stage->region.page_size;
+}
+
+uint64_t page_pattern(const struct stage *stage, uint64_t pattern,
+		      unsigned int page)
+{
+	return pattern + page * stage->region.page_size;
+}
+
+static size_t page_words(const struct stage *stage)
+{
+	return stage->region.page_size / sizeof(uint64_t);
+}
+
+uint64_t *host_page(const struct stage *stage, unsigned int page)
+{
+	return stage->region.host + page * page_words(stage);
+}
+
+bool guest_fills(struct stage *stage, uint64_t pattern)
+{
+	for (unsigned int i = 0; i < stage->region.npages; i++)
+		if (!vm_call(&stage->vm, GUEST_FILL, page_gpa(stage, i),
+			     page_pattern(stage, pattern, i)))
+			return false;
+	return true;
+}
+
+bool guest_sees(struct stage *stage, uint64_t pattern)
+{
+	struct vcpu *vcpu = &stage->vm.vcpus[0];
+
+	for (unsigned int i = 0; i < stage->region.npages; i++) {
+		if (!vm_call(&stage->vm, GUEST_CHECK, page_gpa(stage, i),
+			     page_pattern(stage, pattern, i)))
+			return false;
+		if (vcpu->value) {
+			ktap_detail("page=%u wrong_words=%lu", i, (long)vcpu->value);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool guest_sees_zeroes(struct stage *stage)
+{
+	struct vcpu *vcpu = &stage->vm.vcpus[0];
+
+	for (unsigned int i = 0; i < stage->region.npages; i++) {
+		if (!vm_call(&stage->vm, GUEST_LOAD, page_gpa(stage, i), 0))
+			return false;
+		if (vcpu->value) {
+			ktap_detail("page=%u got=%#lx", i, (long)vcpu->value);
+			return false;
+		}
+	}
+	return true;
+}
+
+void host_fills(struct stage *stage, uint64_t pattern)
+{
+	for (size_t i = 0; i < stage->region.npages * page_words(stage); i++)
+		stage->region.host[i] = pattern + i * sizeof(uint64_t);
+}
+
+bool host_sees(struct stage *stage, uint64_t pattern)
+{
+	for (size_t i = 0; i < stage->region.npages * page_words(stage); i++) {
+		uint64_t got = stage->region.host[i];
+
+		if (got != pattern + i * sizeof(uint64_t)) {
+			ktap_detail("page=%zu word=%zu got=%#lx",
+				    i / page_words(stage),
+				    i % page_words(stage), (long)got);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool has_sum(unsigned int i, const struct noref_page *page, uint64_t want)
+{
+	if (page->sum == want)
+		return true;
+	ktap_detail("page=%u pfn=%llu sum=%llu want=%llu", i, page->pfn,
+		    page->sum, (unsigned long long)want);
+	return false;
+}
+
+bool ledger_holds(struct stage *stage, unsigned int first, uint64_t pattern)
+{
+	unsigned int npages;
+	struct noref_page *pages = ledger_read(&stage->region, &npages);
+	uint64_t words = page_words(stage);
+	bool good = true;
+
+	for (unsigned int i = 0; good && i < stage->region.npages; i++)
+		good = has_sum(first + i, &pages[first + i],
+			       words * page_pattern(stage, pattern, i) +
+			       words * (words - 1) / 2 * sizeof(uint64_t));
+	free(pages);
+	return good;
+}
+
+bool spare_is_zero(struct stage *stage)
+{
+	unsigned int npages;
+	struct noref_page *pages = ledger_read(&stage->region, &npages);
+	bool good = true;
+
+	for (unsigned int i = stage->region.npages; good && i < npages; i++)
+		good = has_sum(i, &pages[i], 0);
+	free(pages);
+	return good;
+}
+
+bool guest_is_in(struct stage *stage)
+{
+	return ktap_step(guest_fills(stage, GUEST_PATTERN),
+			 "access: guest writes all pages");
+}
+
+static bool ends_so(struct stage *stage, enum guest_op op, int error, uint32_t exit)
+{
+	struct vcpu *vcpu = &stage->vm.vcpus[0];
+
+	for (unsigned int i = 0; i < stage->region.npages; i++) {
+		if (!vcpu_call(vcpu, op, page_gpa(stage, i), 0) &&
+		    vcpu->error == error && (error || vcpu->exit == exit))
+			continue;
+		ktap_detail("op=%d page=%u errno=%d exit=%u", op, i, vcpu->error,
+			    vcpu->exit);
+		return false;
+	}
+	return true;
+}
+
+bool refused_with(struct stage *stage, int error, uint32_t exit)
+{
+	return ends_so(stage, GUEST_LOAD, error, exit);
+}
+
+bool writes_refused_with(struct stage *stage, int error, uint32_t exit)
+{
+	return ends_so(stage, GUEST_STORE, error, exit);
+}
+
+bool equals(const char *what, uint64_t got, uint64_t want)
+{
+	if (got != want)
+		ktap_detail("%s=%lu want=%lu", what, (long)got, (long)want);
+	return got == want;
+}
+
+bool at_least(const char *what, uint64_t got, uint64_t want)
+{
+	ktap_detail("%s=%lu", what, (long)got);
+	return got >= want;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What scenarios are made of.  What returns bool leaves a detail line if it is false. */
+#ifndef STEPS_H
+#define STEPS_H
+
+#include "vmm.h"
+
+/* Where patterns begin; each has room for the offsets of a whole region. */
+#define GUEST_PATTERN	0x6765737400000000ul
+#define HOST_PATTERN	0x686f737400000000ul
+#define LATER_PATTERN	0x6c61746500000000ul
+
+uint64_t page_gpa(const struct stage *stage, unsigned int page);
+uint64_t page_pattern(const struct stage *stage, uint64_t pattern, unsigned int page);
+/* The first word of a page, as the host sees it. */
+uint64_t *host_page(const struct stage *stage, unsigned int page);
+
+/* Fill or compare all pages, each word different from all others. */
+bool guest_fills(struct stage *stage, uint64_t pattern);
+bool guest_sees(struct stage *stage, uint64_t pattern);
+void host_fills(struct stage *stage, uint64_t pattern);
+bool host_sees(struct stage *stage, uint64_t pattern);
+bool guest_sees_zeroes(struct stage *stage);
+
+/*
+ * Whether the ledger's pages from @first on, as many as the region has, hold
+ * the pattern: seen by their struct pages, and so past every mapping.
+ */
+bool ledger_holds(struct stage *stage, unsigned int first, uint64_t pattern);
+/* Whether the pages that no mapping shows are as they were made. */
+bool spare_is_zero(struct stage *stage);
+
+/* The first step of all scenarios that need the memory in use by the guest. */
+bool guest_is_in(struct stage *stage);
+/*
+ * Whether every page is out of the guest's reach: KVM_RUN fails with @error,
+ * or exits by @exit where @error is 0.
+ */
+bool refused_with(struct stage *stage, int error, uint32_t exit);
+/* Whether the guest can do nothing but read the memory: writes end so. */
+bool writes_refused_with(struct stage *stage, int error, uint32_t exit);
+
+/* Whether a number is what it should be. */
+bool equals(const char *what, uint64_t got, uint64_t want);
+/* Whether a number is large enough for what comes to be more than luck. */
+bool at_least(const char *what, uint64_t got, uint64_t want);
+
+#endif /* STEPS_H */
