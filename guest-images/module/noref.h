@@ -80,6 +80,8 @@ struct noref_region {
 	struct noref_set *spare;
 };
 
+/* NULL if there is no such function, or it can't be probed. */
+void *noref_find_function(const char *name);
 int noref_age(unsigned int how, unsigned long start, unsigned long end);
 int noref_adopt(struct noref_region *region, const struct noref_adopt *adopt);
 int noref_fill_ledger(struct noref_region *region, struct noref_page *entries);

@@ -13,7 +13,7 @@ typedef int (*range_fn)(struct mm_struct *mm, unsigned long start, unsigned long
 typedef int (*address_fn)(struct mm_struct *mm, unsigned long address);
 
 /* mm doesn't export them; a kprobe knows where they are. */
-static void *find_function(const char *name)
+void *noref_find_function(const char *name)
 {
 	struct kprobe probe = { .symbol_name = name };
 	void *address;
@@ -27,7 +27,7 @@ static void *find_function(const char *name)
 
 static int test_young(unsigned long start, unsigned long end)
 {
-	address_fn fn = find_function("__mmu_notifier_test_young");
+	address_fn fn = noref_find_function("__mmu_notifier_test_young");
 	int young = 0;
 
 	if (!fn)
@@ -39,7 +39,7 @@ static int test_young(unsigned long start, unsigned long end)
 
 static int clear_young(const char *name, unsigned long start, unsigned long end)
 {
-	range_fn fn = find_function(name);
+	range_fn fn = noref_find_function(name);
 
 	return fn ? fn(current->mm, start, end) : -EOPNOTSUPP;
 }

@@ -154,21 +154,24 @@ static void noref_unfree(struct noref_region *region)
 	mutex_unlock(&region->lock);
 }
 
-/* The pages stay on the ledger, where it can be seen what became of them. */
+/*
+ * The pages stay on the ledger, where it can be seen what became of them.  Off
+ * the CPUs' own lists they lie where the next owner's allocation checks them.
+ */
 static int noref_release_pages(struct noref_region *region)
 {
-	int r = -EINVAL;
+	void (*drain)(struct zone *zone) = noref_find_function("drain_all_pages");
 
+	if (!drain || !region->backing)
+		return -EOPNOTSUPP;
 	mutex_lock(&region->lock);
-	if (region->backing) {
-		noref_free_chunks(region->backing, region->front);
-		r = 0;
-	}
+	noref_free_chunks(region->backing, region->front);
 	mutex_unlock(&region->lock);
-	return r;
+	drain(NULL);
+	return 0;
 }
 
-#define CHURN_PAGES	1024
+#define CHURN_PAGES	65536
 
 static bool in_front(struct noref_region *region, struct page *page)
 {
@@ -179,9 +182,9 @@ static bool in_front(struct noref_region *region, struct page *page)
 }
 
 /*
- * Take what the page allocator gives first, which is what it got last, and give
- * it back.  Returns how many pages of the front were among it: those whose
- * state is bad aren't, as the allocator finds that and drops them.
+ * Take pages from the page allocator until those of the front were among them,
+ * and give them back.  Returns how many were: those whose state is bad aren't,
+ * as the allocator finds that and drops them.
  */
 static int noref_churn(struct noref_region *region)
 {
@@ -189,7 +192,8 @@ static int noref_churn(struct noref_region *region)
 	struct page *page, *next;
 	int met = 0;
 
-	for (int i = 0; i < CHURN_PAGES; i++) {
+	for (int i = 0; i < CHURN_PAGES && met < region->npages &&
+	     !test_taint(TAINT_BAD_PAGE); i++) {
 		page = alloc_page(GFP_KERNEL);
 		if (!page)
 			break;

@@ -86,7 +86,7 @@ struct noref_age {
 #define NOREF_UNFREE	_IO('N', 6)
 /* Seeded driver bug: the front's chunks are freed for good, mappings in place. */
 #define NOREF_RELEASE	_IO('N', 7)
-/* Let the page allocator hand out every free page once, and take it back. */
+/* Let the page allocator hand out free pages; returns how many of them were the front's. */
 #define NOREF_CHURN	_IO('N', 8)
 #define NOREF_ADOPT	_IOW('N', 9, struct noref_adopt)
 /* Ask the MMU notifiers of this process about the age of a range. */

@@ -23,17 +23,23 @@ static const char * const flag_names[] = {
 
 static struct noref_page *taken[NR_TIMES];
 
-/*
- * CPUs keep references in batches of pages that are on their way to an LRU
- * list, which dropping the page cache sends off.  The 4 says: without a word.
- */
-static void drain_lru(void)
+static void drop_caches(const char *how)
 {
 	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
 
-	if (fd < 0 || write(fd, "5", 1) != 1)
+	if (fd < 0 || write(fd, how, strlen(how)) < 0)
 		bail_out("writing /proc/sys/vm/drop_caches");
 	close(fd);
+}
+
+/*
+ * CPUs keep references in batches of pages that are on their way to an LRU
+ * list, which dropping the page cache sends off.  4 says: without a word.
+ */
+static void drain_lru(void)
+{
+	drop_caches("4");
+	drop_caches("1");
 }
 
 struct noref_page *ledger_read(const struct region *region, unsigned int *npages)

@@ -79,7 +79,11 @@ static int make_private(struct stage *stage)
 /* The file's pages have the file's own reference, and no other. */
 static bool file_has_all_references(const struct region *region, int memfd)
 {
-	struct region file = { .fd = open("/dev/noref", O_RDWR), .npages = region->npages };
+	struct region file = {
+		.fd = open("/dev/noref", O_RDWR),
+		.own = true,
+		.npages = region->npages,
+	};
 	struct noref_adopt adopt = { .npages = region->npages, .fd = memfd };
 	struct noref_page *pages;
 	unsigned int npages;

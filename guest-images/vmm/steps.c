@@ -130,16 +130,15 @@ bool guest_is_in(struct stage *stage)
 			 "access: guest writes all pages");
 }
 
-static bool ends_so(struct stage *stage, enum guest_op op, int error, uint32_t exit)
+bool writes_fail(struct stage *stage)
 {
 	struct vcpu *vcpu = &stage->vm.vcpus[0];
 
 	for (unsigned int i = 0; i < stage->region.npages; i++) {
-		if (!vcpu_call(vcpu, op, page_gpa(stage, i), 0) &&
-		    vcpu->error == error && (error || vcpu->exit == exit))
+		if (!vcpu_call(vcpu, GUEST_STORE, page_gpa(stage, i), 0) &&
+		    (vcpu->error == EFAULT || vcpu->exit == KVM_EXIT_MMIO))
 			continue;
-		ktap_detail("op=%d page=%u errno=%d exit=%u", op, i, vcpu->error,
-			    vcpu->exit);
+		ktap_detail("page=%u errno=%d exit=%u", i, vcpu->error, vcpu->exit);
 		return false;
 	}
 	return true;
@@ -147,13 +146,18 @@ static bool ends_so(struct stage *stage, enum guest_op op, int error, uint32_t e
 
 bool refused_with(struct stage *stage, int error, uint32_t exit)
 {
-	return ends_so(stage, GUEST_LOAD, error, exit);
+	struct vcpu *vcpu = &stage->vm.vcpus[0];
+
+	for (unsigned int i = 0; i < stage->region.npages; i++) {
+		if (!vcpu_call(vcpu, GUEST_LOAD, page_gpa(stage, i), 0) &&
+		    vcpu->error == error && (error || vcpu->exit == exit))
+			continue;
+		ktap_detail("page=%u errno=%d exit=%u", i, vcpu->error, vcpu->exit);
+		return false;
+	}
+	return true;
 }
 
-bool writes_refused_with(struct stage *stage, int error, uint32_t exit)
-{
-	return ends_so(stage, GUEST_STORE, error, exit);
-}
 
 bool equals(const char *what, uint64_t got, uint64_t want)
 {

@@ -37,8 +37,8 @@ bool guest_is_in(struct stage *stage);
  * or exits by @exit where @error is 0.
  */
 bool refused_with(struct stage *stage, int error, uint32_t exit);
-/* Whether the guest can do nothing but read the memory: writes end so. */
-bool writes_refused_with(struct stage *stage, int error, uint32_t exit);
+/* Whether every write ends in EFAULT, or is left to the VMM as that of a ROM. */
+bool writes_fail(struct stage *stage);
 
 /* Whether a number is what it should be. */
 bool equals(const char *what, uint64_t got, uint64_t want);
