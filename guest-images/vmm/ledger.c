@@ -23,7 +23,7 @@ static const char * const flag_names[] = {
 
 static struct noref_page *taken[NR_TIMES];
 
-static void drop_caches(const char *how)
+static void tell_mm(const char *how)
 {
 	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
 
@@ -38,8 +38,8 @@ static void drop_caches(const char *how)
  */
 static void drain_lru(void)
 {
-	drop_caches("4");
-	drop_caches("1");
+	tell_mm("4");
+	tell_mm("1");
 }
 
 struct noref_page *ledger_read(const struct region *region, unsigned int *npages)

@@ -12,10 +12,6 @@
 
 #define REGION_PAGES	8
 
-/* The linker's: what SCENARIO() put into the section. */
-extern const struct scenario * const __start_scenarios[];
-extern const struct scenario * const __stop_scenarios[];
-
 static int list(void)
 {
 	for (const struct scenario * const *s = __start_scenarios; s < __stop_scenarios; s++)

@@ -116,7 +116,7 @@ SCENARIO(bad_address, 5)
 		return;
 	ktap_step(!vcpu_call(vcpu, GUEST_STORE, behind, 1) &&
 		  equals("exit", vcpu->exit, KVM_EXIT_MMIO),
-		  "robustness: a write where no slot is is left to the VMM");
+		  "robustness: a write beside the slot is left to the VMM");
 	vm_set_slot(vm, REGION_SLOT + 1, 0, behind, region->page_size, hole);
 	ktap_step(!vcpu_call(vcpu, GUEST_STORE, behind, 1) &&
 		  equals("errno", vcpu->error, EFAULT),

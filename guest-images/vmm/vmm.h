@@ -168,6 +168,10 @@ struct scenario {
 	__attribute__((section("scenarios"), used)) = &scenario_##id;	\
 	static void run_##id(struct stage *stage)
 
+/* The linker's names for the ends of the section that SCENARIO() fills. */
+extern const struct scenario * const __start_scenarios[];
+extern const struct scenario * const __stop_scenarios[];
+
 /* Run the scenario that the words name; returns its exit status. */
 int run_scenario(int nwords, char **words);
 /* Serve run requests on the port for ever, after a line with the facts. */

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import InfraError
+from harness.machine import l1
 from harness.machine.accel import Accel
 from harness.machine.arches import find_arch
-from harness.machine.l1 import L1, OUTPUT_LIMIT, L1Failed, check_facts
+from harness.machine.l1 import L1, OUTPUT_LIMIT, L1Failed, Saved, check_facts, save
 from harness.machine.qemu import Spec
 from harness.model import End, Mode
 
@@ -366,6 +367,31 @@ def test_an_l1_whose_clocks_do_not_work_is_broken(tmp_path: Path, line: str) -> 
 
 def test_other_words_on_clocks_are_no_fault(tmp_path: Path) -> None:
     check(SAID["tdp"], TDP, tmp_path, b"kvm: user requested TSC rate below hardware speed\n")
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2, 3])
+def test_an_l1_that_mismeasured_its_clock_is_booted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int
+) -> None:
+    console = tmp_path / "console.log"
+    boots = []
+
+    def boot(spec: Spec, mode: Mode, folder: Path, log: Path, timeout: float) -> Saved:
+        boots.append(log)
+        off = b"[ 0.02] tsc: PIT calibration deviates from HPET: 239236 2595202\n"
+        log.write_bytes(off if len(boots) <= bad else b"fine\n")
+        return Saved(spec=spec, state=folder / "state", ram=folder / "ram", facts={})
+
+    monkeypatch.setattr(l1, "_save", boot)
+    if bad < 3:
+        save(SPEC, TDP, tmp_path, console, 1)
+        assert len(boots) == bad + 1
+        assert console.read_bytes() == b"fine\n"
+    else:
+        with pytest.raises(InfraError, match="239236"):
+            save(SPEC, TDP, tmp_path, console, 1)
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == [*(f"console.{n}.log" for n in range(1, min(bad, 2) + 1)), "console.log"]
 
 
 @pytest.mark.parametrize("module", ["module=N", "module=", "other=Y"])
