@@ -19,8 +19,10 @@
 #include "steps.h"
 
 #define VCPUS		2
-#define ACCESSES	150
-#define ROUNDS		1000
+#define ACCESSES	100
+#define ROUNDS		300
+/* Until a storm has met what it is there to meet, which a busy machine delays. */
+#define MAX_ROUNDS	(50 * ROUNDS)
 /* For one access: far more than it takes, and less than a cell may. */
 #define MAX_EXCUSES	100000
 #define SEED		0x6e6f726566ul
@@ -38,13 +40,14 @@ struct worker {
 	uint64_t random;
 	uint64_t last[NOREF_MAX_PAGES];
 	unsigned int excuses;
+	unsigned int interrupted;
 	bool failed;
 	uint64_t got;
 	unsigned int page;
 };
 
 static struct worker workers[VCPUS];
-static atomic_uint at_work;
+static atomic_bool storming;
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -65,6 +68,7 @@ static bool call(struct worker *worker, enum guest_op op, uint64_t value)
 		    ++excuses > MAX_EXCUSES)
 			return false;
 		worker->excuses++;
+		worker->interrupted += worker->vcpu->error == EINTR;
 	}
 	return true;
 }
@@ -88,9 +92,8 @@ static void *work(void *argument)
 {
 	struct worker *worker = argument;
 
-	for (uint64_t i = 1; !worker->failed && i <= ACCESSES; i++)
+	for (uint64_t i = 1; !worker->failed && (i <= ACCESSES || atomic_load(&storming)); i++)
 		worker->failed = !access_once(worker, i);
-	atomic_fetch_sub(&at_work, 1);
 	return NULL;
 }
 
@@ -113,14 +116,18 @@ static bool can_write(struct stage *stage)
 	return ktap_step(true, "access: guest writes all pages");
 }
 
-/* Returns whether every access came through and saw what it should. */
+/*
+ * Returns whether every access came through and saw what it should.  @met: what
+ * the storm goes on for, if there is anything.
+ */
 static bool storm(struct stage *stage, void (*disturb)(struct stage *stage),
-		  bool (*excused)(const struct vcpu *vcpu), bool forget)
+		  bool (*excused)(const struct vcpu *vcpu),
+		  bool (*met)(struct stage *stage), bool forget)
 {
 	unsigned int rounds = 0, excuses = 0;
 	bool passed = true;
 
-	atomic_store(&at_work, VCPUS);
+	atomic_store(&storming, true);
 	for (unsigned int i = 0; i < VCPUS; i++) {
 		struct worker *worker = &workers[i];
 
@@ -134,9 +141,11 @@ static bool storm(struct stage *stage, void (*disturb)(struct stage *stage),
 		if (pthread_create(&worker->thread, NULL, work, worker))
 			bail_out("starting a vCPU's thread");
 	}
-	/* Then they get on undisturbed: a storm that never ends lets nobody through. */
-	for (; rounds < ROUNDS && atomic_load(&at_work); rounds++)
-		disturb(stage);
+	/* It comes to an end: one that doesn't lets nobody through. */
+	while (rounds < ROUNDS || (rounds < MAX_ROUNDS && met && !met(stage)))
+		for (unsigned int i = 0; i < ROUNDS; i++, rounds++)
+			disturb(stage);
+	atomic_store(&storming, false);
 	for (unsigned int i = 0; i < VCPUS; i++) {
 		struct worker *worker = &workers[i];
 
@@ -150,8 +159,8 @@ static bool storm(struct stage *stage, void (*disturb)(struct stage *stage),
 			    (long)worker->last[worker->page],
 			    worker->vcpu->error, worker->vcpu->exit);
 	}
-	ktap_detail("accesses=%u rounds=%u excuses=%u faults=%lu retries=%lu",
-		    2 * VCPUS * ACCESSES, rounds, excuses,
+	ktap_detail("rounds=%u excuses=%u faults=%lu retries=%lu",
+		    rounds, excuses,
 		    (long)vcpus_stat(&stage->vm, "pf_taken"),
 		    (long)faults_retried(&stage->vm));
 	return passed;
@@ -169,10 +178,9 @@ static bool host_sees_last(struct stage *stage)
 	return true;
 }
 
-static void met_retries(struct stage *stage)
+static bool met_retry(struct stage *stage)
 {
-	ktap_exercise(at_least("retries", faults_retried(&stage->vm), 1),
-		      "a fault met a notifier and was retried");
+	return faults_retried(&stage->vm);
 }
 
 static void revoke_all(struct stage *stage)
@@ -183,12 +191,12 @@ static void revoke_all(struct stage *stage)
 SCENARIO(storm_revoke, 4, .vcpus = VCPUS)
 {
 	if (!can_write(stage) ||
-	    !ktap_step(storm(stage, revoke_all, while_not_allowed, false),
+	    !ktap_step(storm(stage, revoke_all, while_not_allowed, met_retry, false),
 		       "access: every access under a storm of revokes comes through"))
 		return;
 	ktap_step(host_sees_last(stage),
 		  "integrity: host reads what was written last");
-	met_retries(stage);
+	ktap_exercise(met_retry(stage), "a fault met a notifier and was retried");
 }
 
 static void take_all_access(struct stage *stage)
@@ -203,7 +211,7 @@ static void take_all_access(struct stage *stage)
 SCENARIO(storm_mprotect, 3, .vcpus = VCPUS)
 {
 	if (!can_write(stage) ||
-	    !ktap_step(storm(stage, take_all_access, while_not_allowed, false),
+	    !ktap_step(storm(stage, take_all_access, while_not_allowed, NULL, false),
 		       "access: every access comes through once it is allowed"))
 		return;
 	ktap_step(host_sees_last(stage),
@@ -246,7 +254,7 @@ SCENARIO(storm_discard, 4, .vcpus = VCPUS)
 	if (!can_write(stage))
 		return;
 	before = free_pages(stage);
-	if (!ktap_step(storm(stage, discard, NULL, true),
+	if (!ktap_step(storm(stage, discard, NULL, NULL, true),
 		       "access: every access under a storm of discards comes through"))
 		return;
 	faults = vcpus_stat(&stage->vm, "pf_fixed");
@@ -273,7 +281,7 @@ static bool while_no_slot(const struct vcpu *vcpu)
 SCENARIO(storm_slot, 3, .vcpus = VCPUS)
 {
 	if (!can_write(stage) ||
-	    !ktap_step(storm(stage, replace_slot, while_no_slot, false),
+	    !ktap_step(storm(stage, replace_slot, while_no_slot, NULL, false),
 		       "access: every access comes through while there is a slot"))
 		return;
 	ktap_step(host_sees_last(stage),
@@ -304,7 +312,7 @@ SCENARIO(storm_dirty_log, 5, .vcpus = VCPUS)
 	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
 	fetch_log(stage);
 	logged = 0;
-	if (!ktap_step(storm(stage, fetch_log, NULL, false),
+	if (!ktap_step(storm(stage, fetch_log, NULL, NULL, false),
 		       "access: every access comes through while the log is fetched"))
 		return;
 	fetch_log(stage);
@@ -324,8 +332,7 @@ SCENARIO(storm_dirty_log, 5, .vcpus = VCPUS)
 static void interrupt(struct stage *stage)
 {
 	for (unsigned int i = 0; i < VCPUS; i++)
-		if (stage->vm.vcpus[i].run)
-			pthread_kill(workers[i].thread, SIGUSR1);
+		pthread_kill(workers[i].thread, SIGUSR1);
 	region_ioctl(&stage->region, NOREF_REVOKE, NULL);
 }
 
@@ -339,19 +346,26 @@ static void do_nothing(int signal)
 	(void)signal;
 }
 
+static bool met_signal(struct stage *stage)
+{
+	unsigned int interrupted = 0;
+
+	(void)stage;
+	for (unsigned int i = 0; i < VCPUS; i++)
+		interrupted += workers[i].interrupted;
+	return interrupted;
+}
+
 SCENARIO(storm_signal, 4, .vcpus = VCPUS)
 {
 	struct sigaction action = { .sa_handler = do_nothing };
-	unsigned int excuses = 0;
 
 	sigaction(SIGUSR1, &action, NULL);
 	if (!can_write(stage) ||
-	    !ktap_step(storm(stage, interrupt, when_interrupted, false),
+	    !ktap_step(storm(stage, interrupt, when_interrupted, met_signal, false),
 		       "access: every access comes through in the end"))
 		return;
-	for (unsigned int i = 0; i < VCPUS; i++)
-		excuses += workers[i].excuses;
-	ktap_exercise(at_least("interrupted", excuses, 1), "a signal met a vCPU");
+	ktap_exercise(met_signal(stage), "a signal met a vCPU");
 	ktap_step(host_sees_last(stage),
 		  "integrity: host reads what was written last");
 }
