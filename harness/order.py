@@ -94,11 +94,22 @@ def read_sources(order: Order, base: Base) -> Sources:
     if order.mutant is not None:
         mutated = read_mutant(order.mutant).on(series)
         return Sources(base=base, series=mutated, expected=None)
-    facts = folder / "expected.toml"
-    expected = read_expected(facts) if facts.is_file() else None
-    if expected is not None:
-        check_names(expected, _names(order), len(series.patches), facts)
-    return Sources(base=base, series=series, expected=expected)
+    return Sources(base=base, series=series, expected=_known(order, folder, len(series.patches)))
+
+
+def _known(order: Order, folder: Path, patches: int) -> Expected | None:
+    """Read what is known of the series in that folder, and of its base beside it."""
+    facts, of_base = folder / "expected.toml", folder.parent / "base.toml"
+    if not facts.is_file():
+        return None
+    names = _names(order)
+    expected = read_expected(facts)
+    check_names(expected, names, patches, facts)
+    if of_base.is_file():
+        base = read_expected(of_base)
+        check_names(base, names, patches, of_base)
+        expected = expected.and_then(base)
+    return expected
 
 
 def _names(order: Order) -> dict[str, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -210,6 +211,7 @@ SCENARIO(kill_vmm, 3)
 		vm_set_region(&stage->vm, &stage->region, 0);
 		if (guest_fills(stage, GUEST_PATTERN) && write(ready[1], "", 1) == 1)
 			vcpu_call(&stage->vm.vcpus[0], GUEST_TOUCH, REGION_GPA, 0);
+		fflush(stdout);
 		_exit(EXIT_STEP_FAILED);
 	}
 	close(ready[1]);

@@ -195,7 +195,7 @@ SCENARIO(storm_revoke, 4, .vcpus = VCPUS)
 		       "access: every access under a storm of revokes comes through"))
 		return;
 	ktap_step(host_sees_last(stage),
-		  "integrity: host reads what was written last");
+		  "notifier: host reads what was written last");
 	ktap_exercise(met_retry(stage), "a fault met a notifier and was retried");
 }
 
@@ -265,6 +265,7 @@ SCENARIO(storm_discard, 4, .vcpus = VCPUS)
 	ktap_step(lost < (long)faults / 4,
 		  "refcounts: the discarded pages were free again");
 	region_adopt(&stage->region);
+	ledger_before(&stage->region);
 }
 
 static void replace_slot(struct stage *stage)

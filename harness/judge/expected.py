@@ -1,6 +1,7 @@
 """Known facts about a series, each with its reason; a run that differs either way is red.
 
-Without an entry a property is expected to hold.  Entries are matched in order, the first wins.
+Without an entry a property is expected to hold.  Entries are matched in order, the first wins; the
+base's own (kernel-patches/BASE/base.toml) come after those of the series.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ class Expectation(Value, forbid_unknown_fields=True):
     """
 
     prop: Property
-    kernels: tuple[int, ...]
     standing: Standing
     why: str
+    kernels: tuple[int, ...] = ()
     arches: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()
@@ -67,6 +68,7 @@ class Claim(Value, forbid_unknown_fields=True):
     why: str
     memory: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
+    mappings: tuple[str, ...] = ()
 
     def covers(self, finding: Finding) -> bool:
         """Say whether this claim is about that finding of the last kernel."""
@@ -74,6 +76,7 @@ class Claim(Value, forbid_unknown_fields=True):
             self.prop is finding.prop
             and finding.memory in (self.memory or (finding.memory,))
             and finding.cell.mode in (self.modes or (finding.cell.mode,))
+            and finding.cell.mapping in (self.mappings or (finding.cell.mapping,))
         )
 
     def __str__(self) -> str:
@@ -90,14 +93,19 @@ def _narrowed(entry: Claim | Expectation) -> list[str]:
 
 
 class Expected(Value, forbid_unknown_fields=True):
-    """expected.toml, whole."""
+    """expected.toml, whole.  base: facts of its base, for what the series' own say nothing of."""
 
     claim: tuple[Claim, ...] = ()
     expect: tuple[Expectation, ...] = ()
+    base: tuple[Expectation, ...] = ()
+
+    def and_then(self, base: Expected) -> Expected:
+        """Return these facts with those of the base."""
+        return msgspec.structs.replace(self, base=base.expect)
 
     def entry_for(self, finding: Finding, kernel: int, arch: str) -> Expectation | None:
         """Return the first entry about a finding; kernel: the number of patches applied."""
-        for entry in self.expect:
+        for entry in (*self.expect, *self.base):
             if entry.covers(finding, kernel, arch):
                 return entry
         return None

@@ -204,8 +204,9 @@ def _pages(outcome: Outcome, later: Iterable[PageState]) -> Iterator[tuple[PageS
             yield page, now[page.pfn]
 
 
-def _counts(page: PageState) -> tuple[int, int, int]:
-    return page.own_ref, page.page_ref, page.mapcount
+def _counts(page: PageState) -> tuple[int, int]:
+    """The references but those of host mappings, which come and go with them."""
+    return page.own_ref - page.mapcount, page.page_ref - page.mapcount
 
 
 def _counts_text(page: PageState) -> str:

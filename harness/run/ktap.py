@@ -46,6 +46,9 @@ def read_report(output: bytes) -> Report:
             _, _, when, *words = line.split()
             page = _read_page(words)
             if page is not None and when in ledgers:
+                # Taken down again: the region has other pages now.
+                if any(page.page == earlier.page for earlier in ledgers[when]):
+                    ledgers[when] = []
                 ledgers[when].append(page)
         elif line.startswith("Bail out!"):
             bailed_out = line[len("Bail out!") :].strip()

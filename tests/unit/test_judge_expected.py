@@ -35,6 +35,7 @@ from harness.source.series import read_series
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLED = sorted((ROOT / "kernel-patches").glob("*/*/series"))
 FACTS = sorted((ROOT / "kernel-patches").glob("*/*/expected.toml"))
+BASES = sorted((ROOT / "kernel-patches").glob("*/base.toml"))
 SCENARIOS = read_catalogue(ROOT / "guest-images")
 WARNS = "mmu_spte_clear_track_bits"
 
@@ -425,7 +426,6 @@ def test_an_empty_file_says_that_everything_holds(tmp_path: Path) -> None:
         ('prop = "silence"', 'prop = "elegance"'),
         ('standing = "lost"', 'standing = "mislaid"'),
         ("kernels = [2, 3]", 'kernels = ["noref+2"]'),
-        ("kernels = [2, 3]\n", ""),
         ("kernels = [2, 3]", "kernel = [2, 3]"),
         ("kernels = [2, 3]", 'kernels = [2, 3]\nmode = ["tdp"]'),
         ('why = "it is there for that"', 'why = "x"\nmode = ["tdp"]'),
@@ -469,7 +469,7 @@ def test_whatever_is_in_the_file_it_is_read_or_the_users_error(
 
 
 def name_of(path: Path) -> str:
-    return "/".join(path.parts[-3:-1])
+    return str(path.relative_to(ROOT / "kernel-patches").with_suffix(""))
 
 
 def test_there_is_a_bundled_series() -> None:
@@ -485,17 +485,19 @@ def test_every_bundled_series_parses_and_holds_every_patch_of_its_folder(path: P
     assert all(patch.diff and patch.subject for patch in series.patches)
 
 
-@pytest.mark.parametrize("path", FACTS, ids=name_of)
+@pytest.mark.parametrize("path", (*FACTS, *BASES), ids=name_of)
 def test_every_known_fact_has_its_reason_and_names_what_exists(path: Path) -> None:
     expected = read_expected(path)
-    kernels = range(len(read_series(str(path.parent)).patches) + 1)
+    of_base = path.name == "base.toml"
+    kernels = () if of_base else range(len(read_series(str(path.parent)).patches) + 1)
+    pairs = [pair.split("/") for scenario in SCENARIOS for pair in scenario.pairs]
     modes = {mode.name for arch in ARCHES.values() for mode in arch.modes}
     known = {
         "arches": set(ARCHES),
         "modes": modes,
         "memory": {"counted", "uncounted"},
-        "backings": {backing for scenario in SCENARIOS for backing in scenario.backings},
-        "mappings": {mapping for scenario in SCENARIOS for mapping in scenario.mappings},
+        "backings": {backing for backing, _ in pairs},
+        "mappings": {mapping for _, mapping in pairs},
         "scenarios": {scenario.name for scenario in SCENARIOS},
     }
     for fact in (*expected.claim, *expected.expect):
@@ -503,11 +505,11 @@ def test_every_known_fact_has_its_reason_and_names_what_exists(path: Path) -> No
         for field, names in known.items():
             assert set(getattr(fact, field, ())) <= names, (field, fact)
     for fact in expected.expect:
-        assert fact.kernels, fact
+        assert bool(fact.kernels) is not of_base, fact
         assert set(fact.kernels) <= set(kernels), fact
 
 
-@pytest.mark.parametrize("path", FACTS, ids=name_of)
+@pytest.mark.parametrize("path", (*FACTS, *BASES), ids=name_of)
 def test_no_known_fact_is_hidden_by_those_before_it(path: Path) -> None:
     """Find for each entry a cell of the scenario list that it, and none before it, is about."""
     expect = read_expected(path).expect
@@ -516,10 +518,15 @@ def test_no_known_fact_is_hidden_by_those_before_it(path: Path) -> None:
         for arch in ARCHES.values()
         for mode in arch.modes
         for scenario in SCENARIOS
-        for backing in scenario.backings
+        for backing, mapping in (pair.split("/") for pair in scenario.pairs)
         for cell in [
-            Cell(kernel="", mode=mode.name, backing=backing, mapping=m, scenario=scenario.name)
-            for m in scenario.mappings
+            Cell(
+                kernel="",
+                mode=mode.name,
+                backing=backing,
+                mapping=mapping,
+                scenario=scenario.name,
+            )
         ]
         for memory in ("counted", "uncounted")
         for prop in Property
@@ -527,7 +534,7 @@ def test_no_known_fact_is_hidden_by_those_before_it(path: Path) -> None:
     used = {
         next((n for n, e in enumerate(expect) if e.covers(finding, k, arch.name)), None)
         for finding, arch in findings
-        for k in {number for e in expect for number in e.kernels}
+        for k in {number for e in expect for number in e.kernels} | {0}
     }
     assert set(range(len(expect))) <= used
 
@@ -540,5 +547,21 @@ def test_no_known_fact_about_the_last_kernel_denies_what_the_series_claims(path:
         for fact in expected.expect:
             apart = claim.memory and fact.memory and not set(claim.memory) & set(fact.memory)
             apart = apart or (claim.modes and fact.modes and not set(claim.modes) & set(fact.modes))
+            apart = apart or (claim.mappings and not set(claim.mappings) & set(fact.mappings))
             if fact.prop is claim.prop and last in fact.kernels and not apart:
                 assert fact.standing is Standing.holds, fact
+
+
+def test_what_a_series_says_comes_before_what_is_known_of_its_base() -> None:
+    of_base = Expectation(prop=Property.access, standing=Standing.lost, why="as the base does")
+    own = Expectation(prop=Property.access, standing=Standing.holds, kernels=(2,), why="mended")
+    both = Expected(expect=(own,)).and_then(Expected(expect=(of_base,)))
+    finding = Finding(
+        cell=Cell(kernel="", mode="tdp", backing="tail", mapping="remap", scenario="guest_write"),
+        prop=Property.access,
+        memory="uncounted",
+        standing=Standing.holds,
+        evidence="",
+    )
+    assert both.entry_for(finding, 1, "x86_64") is of_base
+    assert both.entry_for(finding, 2, "x86_64") is own
