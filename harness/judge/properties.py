@@ -25,6 +25,8 @@ _REPORTED = (0, 1)
 # What ktap_exercise() writes in a property's place: a control of the scenario itself.
 EXERCISE = "exercise"
 
+_DEAD = (End.panic, End.hang)
+
 # These ends say nothing about the kernel under test.
 _OURS = (End.no_module, End.qemu, End.harness)
 
@@ -84,6 +86,10 @@ def _merge(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _findings(outcome: Outcome, scenario: Scenario, word: _Words) -> Iterator[Finding]:
+    if scenario.control and outcome.end in _DEAD and outcome.splats and _was_reached(outcome):
+        # A seeded bug that the kernel noticed and didn't survive.
+        yield _detection(outcome, word)
+        return
     yield word(scenario.checks, None, "no step came so far")
     clean = outcome.end is End.reported and outcome.status in _REPORTED and not outcome.note
     yield word(Property.robustness, clean, outcome.note or "L1 and the VMM came through")

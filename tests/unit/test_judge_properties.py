@@ -360,3 +360,40 @@ def test_a_cell_that_never_read_its_ledger_has_the_class_of_its_backing() -> Non
 def test_what_a_cell_read_itself_outweighs_the_class_of_its_backing() -> None:
     checks = scenario("odd", Property.access)
     assert {f.memory for f in judge_cell(outcome(), checks, "uncounted").findings} == {"counted"}
+
+
+@pytest.mark.parametrize("end", [End.panic, End.hang])
+def test_a_seeded_bug_that_the_kernel_noticed_may_be_its_end(end: End) -> None:
+    verdict = judge(Property.detection, end=end, status=None, splats=(splat(),))
+    assert verdict.grade is Grade.passed
+    assert [(f.prop, f.standing) for f in verdict.findings] == [
+        (Property.detection, Standing.holds)
+    ]
+
+
+@pytest.mark.parametrize("fields", [{"splats": ()}, {"subtests": (REFUSED,)}, {"subtests": ()}])
+def test_a_kernel_that_died_without_a_word_or_before_the_bug_was_seeded_lost(
+    fields: dict[str, object],
+) -> None:
+    ended: dict[str, object] = {"end": End.panic, "status": None, "splats": (splat(),)}
+    verdict = judge(Property.detection, **(ended | fields))
+    assert standing(verdict, Property.robustness) is Standing.lost
+    assert standing(verdict, Property.detection) is not Standing.holds
+
+
+def test_a_cell_that_exercised_nothing_is_our_error_but_no_excuse() -> None:
+    idle = step("exercise", "a fault was retried", Result.not_ok, "retries=0")
+    verdict = judge(subtests=(WRITE, idle), status=1)
+    assert (verdict.grade, verdict.findings) == (Grade.error, ())
+    assert "a fault was retried (retries=0)" in verdict.reason
+    lost = judge(subtests=(WRITE, idle), status=1, splats=(splat(),))
+    assert standing(lost, Property.silence) is Standing.lost
+
+
+def test_references_of_host_mappings_come_and_go_with_them() -> None:
+    mapped = {"own_ref": 2, "page_ref": 2, "mapcount": 1}
+    alone = {"own_ref": 1, "page_ref": 1, "mapcount": 0}
+    leaked = {"own_ref": 2, "page_ref": 2, "mapcount": 0}
+    for now, held in ((alone, Standing.holds), (leaked, Standing.lost)):
+        verdict = judge(before=pages(1, **mapped), during=pages(1, **now), after=pages(1, **now))
+        assert standing(verdict, Property.refcounts) is held

@@ -447,3 +447,10 @@ def test_noise_before_a_report_never_makes_a_failed_step_pass(noise: bytes) -> N
 def test_a_line_of_any_length_gives_a_bounded_name() -> None:
     (step,) = steps("ok 1 access: " + "x" * 1_000_000)
     assert len(step.name) <= 2000
+
+
+def test_a_ledger_that_is_taken_down_again_replaces_the_first() -> None:
+    again = ledger("before").replace("pfn=40", "pfn=50").encode()
+    report = read_report(PASSED.replace(b"ok 1", again + b"ok 1"))
+    assert report.complete
+    assert [page.pfn for page in report.before] == [5096, 5097]
