@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from threading import Event, Lock
 
@@ -103,7 +103,7 @@ class Hunt:
         with self._bench as bench, ThreadPoolExecutor(self._workers) as pool:
             futures = [pool.submit(try_cell, bench, cell, self._scenarios) for cell in self._plan]
             try:
-                for future in as_completed(futures):
+                for future in futures:
                     try:
                         found = self._kills(bench, future.result())
                     except (L1Failed, NorefError) as failure:

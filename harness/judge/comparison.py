@@ -81,7 +81,7 @@ def _merged(setting: Setting, known: Mapping[str, Expected | None]) -> Expected:
 
 def _entries(expected: Expected, patches: int, place: int) -> Iterator[Expectation]:
     """Yield the entries about a kernel, and what is claimed of it where no entry says more."""
-    for entry in expected.expect:
+    for entry in (*expected.expect, *expected.base):
         if patches in (entry.kernels or (patches,)):
             yield msgspec.structs.replace(entry, kernels=(place,))
     for claim in expected.claim if patches else ():
@@ -92,6 +92,7 @@ def _entries(expected: Expected, patches: int, place: int) -> Iterator[Expectati
             why=claim.why,
             memory=claim.memory,
             modes=claim.modes,
+            mappings=claim.mappings,
         )
 
 

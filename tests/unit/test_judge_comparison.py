@@ -102,6 +102,13 @@ def test_each_last_kernel_is_judged_by_its_own_known_facts() -> None:
     assert wrong.status == 1
 
 
+def test_what_is_known_of_the_base_holds_for_each_column_that_says_nothing_else() -> None:
+    known = Expected(base=(fact(Standing.lost),))
+    assert silence_of(columns_run(known={"half+2": known})) == set()
+    wrong = columns_run(known={"noref+4": known})
+    assert silence_of(wrong) == {("noref+4", "legacy"), ("noref+4", "shadow")}
+
+
 def test_a_claim_binds_the_last_kernel_of_its_series() -> None:
     claim = Claim(prop=Property.silence, why="it is there for that")
     known = {"half+2": Expected(claim=(claim,)), "noref+4": Expected(claim=(claim,))}
