@@ -39,7 +39,7 @@ REPORTING = _any_of(
     r"__ubsan_\w+|ubsan_\w+|__sanitizer_\w+|write_comp_data|check_kcov_mode",
     r"__stack_chk_fail|usercopy_abort|__?check_object_size\w*|__?check_heap_object|"
     r"check_(?:bogus_address|page_span|stack_object)|copy_overflow|__copy_overflow",
-    r"init_timer_key|__init_work|debug_print_object|__?debug_object_\w+|debug_object_\w+|__debug_check_no_obj_freed|"
+    r"(?:init_timer|timer_init)_key|__init_work|debug_print_object|__?debug_object_\w+|debug_object_\w+|__debug_check_no_obj_freed|"
     r"debug_check_no_obj_freed|debug_\w+_(?:init|activate|deactivate|free|assert_init)",
     r"refcount_\w+|__refcount_\w+|kref_\w+|__fortify_\w+|fortify_panic",
     r"check_preemption_disabled|debug_smp_processor_id|__this_cpu_preempt_check",

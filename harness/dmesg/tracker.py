@@ -93,7 +93,7 @@ class Tracker:
 
     def _begin(self, kind: Kind, match: re.Match[bytes], record: Record) -> None:
         before = self._open.pop(record.caller, None)
-        if before is not None:
+        if before is not None and not _is_replayed(before, record):
             self._conclude(before, cut_short=True)
         self._guests.pop(record.caller, None)
         # Where the clock stands still, two reports may have the same first line.
@@ -261,6 +261,16 @@ class Tracker:
 def _dies_of(draft: Draft, panic: Record) -> bool:
     over = bool(draft.panic) or draft.silent_since(panic.time)
     return not over and is_consequence(panic.body, draft.kind)
+
+
+def _is_replayed(draft: Draft, record: Record) -> bool:
+    """Whether the record is the draft's only line once more, and whole.
+
+    Who takes an nbcon console over in the middle of a line prints that line again, as the serial
+    one of 7.3 (nbcon_emit_next_record() in kernel/printk/nbcon.c).
+    """
+    (first, *more) = draft.lines
+    return not more and draft.time == record.time and record.body.startswith(first)
 
 
 def _is_announced_by(draft: Draft, kind: Kind) -> bool:

@@ -69,6 +69,18 @@ def test_lines_of_others_in_the_middle_make_no_difference(
     assert splat.trace == tuple(line.split("+")[0].strip() for line in REPORT if "+0x" in line)[1:]
 
 
+@pytest.mark.parametrize("much", [4, 30, 44, 59, -1])
+@pytest.mark.parametrize("caller", ["", "[  T191] "])
+def test_a_header_that_a_console_cut_and_printed_again_is_one(caller: str, much: int) -> None:
+    """As nbcon_emit_next_record() does, where a console is taken over in the middle of a line."""
+    prefix = f"[   12.000001] {caller}"
+    cut = [prefix + REPORT[1][:much], "** replaying previous printk message **"]
+    lines = [prefix + REPORT[0], *cut, *(prefix + line for line in REPORT[1:])]
+    splat = only(lines)
+    assert splat.title == "KASAN: slab-out-of-bounds Write in kmalloc_oob_right"
+    assert not splat.corrupted
+
+
 @pytest.mark.parametrize(
     ("path", "source"),
     [
