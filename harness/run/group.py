@@ -146,12 +146,12 @@ def check_scenarios(saved: Saved, places: Places) -> None:
         return
     wrong = [
         *(f"{name} is in scenarios.toml alone" for name in sorted(listed - has)),
-        *(f"{name} is in vmm/scenarios.c alone" for name in sorted(has - listed)),
+        *(f"{name} is in the VMM alone" for name in sorted(has - listed)),
     ]
     raise InfraError(
         "comparing the scenario list with the VMM in L1",
         "; ".join(wrong),
-        "each scenario is one entry in scenarios.toml, and one function in vmm/scenarios.c's table",
+        "each scenario is one entry in scenarios.toml, and one SCENARIO() in vmm/scenarios_*.c",
     )
 
 

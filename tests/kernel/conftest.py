@@ -117,6 +117,7 @@ def own_series(tmp_path: Path) -> Path:
     """A copy of the noref series, to be changed."""
     folder = tmp_path / "noref"
     shutil.copytree(SERIES, folder)
+    shutil.copy(SERIES.parent / "base.toml", tmp_path)
     return folder
 
 
@@ -128,8 +129,11 @@ def own_guest(tmp_path: Path) -> Path:
     return folder
 
 
-def add_scenario(guest: Path, name: str, body: str, steps: int = 1) -> None:
-    """Add a scenario as README says: one entry, one C function.  It runs on order0/fault."""
+def add_scenario(guest: Path, name: str, body: str, steps: int = 1, headers: str = "") -> None:
+    """Add a scenario as README says: one entry, one C function.  It runs on order0/fault.
+
+    headers: names of further ones, e.g. `stdlib unistd`.
+    """
     entry = f"""
 [[scenario]]
 name = "{name}"
@@ -141,9 +145,7 @@ why = "A test of the harness."
 """
     listing = guest / "scenarios.toml"
     listing.write_text(listing.read_text() + entry)
-    source = guest / "vmm/scenarios.c"
-    text = source.read_text()
-    function = f"static void {name}(struct stage *stage)\n{{\n{body}\n}}\n\n"
-    table = "const struct scenario scenarios[] = {\n"
-    row = f'\t{{ "{name}", {steps}, {name} }},\n'
-    source.write_text(text.replace(table, function + table + row))
+    includes = "".join(f"#include <{header}.h>\n" for header in headers.split())
+    own = '#include "ktap.h"\n#include "ledger.h"\n#include "steps.h"\n'
+    source = f"{includes}{own}\nSCENARIO({name}, {steps})\n{{\n{body}\n}}\n"
+    (guest / "vmm" / f"scenarios_{name}.c").write_text(source)

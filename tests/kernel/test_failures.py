@@ -30,11 +30,7 @@ def run_scenario(main_job: Ran, noref: Noref, own_guest: Path):  # type: ignore[
     """Add a scenario with this body, run it on the base, return the run and its one verdict."""
 
     def run(body: str, *arguments: str, steps: int = 1):  # type: ignore[no-untyped-def]
-        source = own_guest / "vmm/scenarios.c"
-        includes = "#include <stdlib.h>\n#include <unistd.h>\n"
-        source.write_text(source.read_text().replace("#include <errno.h>\n", includes, 1))
-        source.write_text("#include <errno.h>\n" + source.read_text())
-        add_scenario(own_guest, "odd", body, steps)
+        add_scenario(own_guest, "odd", body, steps, "stdlib unistd")
         ran = noref(
             *("run", "base/tdp/order0/fault/odd"),
             *("--guest-images", str(own_guest), "--series", "none", *arguments),
@@ -197,4 +193,4 @@ def test_scenario_that_the_vmm_lacks_is_an_error_of_ours(
     )
     assert ran.status == 3
     assert "guest_reads is in scenarios.toml alone" in ran.output
-    assert "guest_read is in vmm/scenarios.c alone" in ran.output
+    assert "guest_read is in the VMM alone" in ran.output

@@ -35,27 +35,21 @@ EXIT_MAPPED = """
 		struct stage other = {};
 
 		region_open(&other.region, "tail", "fault", 4);
-		vm_open(&other.vm);
-		vm_set_region(&other.vm, &other.region);
+		vm_open(&other.vm, 0, 1);
+		vm_set_region(&other.vm, &other.region, 0);
 		guest_fills(&other, GUEST_PATTERN);
 		kill(getpid(), SIGKILL);
 	}
 	ktap_step(wait(NULL) > 0, "access: a killed user's region is gone");
 	vm_close(&stage->vm);
 	region_unmap(&stage->region);
-	region_print_ledger(&stage->region, "during");
+	ledger_during(&stage->region);
 	close(stage->region.fd);
 	ktap_step(!system("rmmod noref && insmod /lib/noref.ko"), "access: unloaded and loaded");
 	_exit(0);
 """
 
-INCLUDES = """#include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-"""
+HEADERS = "errno signal stdlib sys/mman sys/wait unistd"
 
 
 @pytest.mark.parametrize(
@@ -70,9 +64,7 @@ INCLUDES = """#include <errno.h>
 def test_module_keeps_its_promises(
     main_job: Ran, noref: Noref, own_guest: Path, body: str, steps: int
 ) -> None:
-    source = own_guest / "vmm/scenarios.c"
-    source.write_text(source.read_text().replace("#include <errno.h>\n", INCLUDES, 1))
-    add_scenario(own_guest, "odd", body, steps)
+    add_scenario(own_guest, "odd", body, steps, HEADERS)
     ran = noref(
         *("run", "base/tdp/order0/fault/odd"),
         *("--guest-images", str(own_guest), "--series", "none"),

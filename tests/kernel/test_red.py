@@ -39,7 +39,7 @@ def test_without_patch_4_the_run_is_red_and_names_the_splat(
 def test_reversed_expectation_is_red_whichever_way_it_differs(
     main_job: Ran, noref: Noref, own_series: Path
 ) -> None:
-    facts = own_series / "expected.toml"
+    facts = own_series.parent / "base.toml"
     entry = 'modes = ["legacy", "shadow"]\nstanding = "holds"'
     assert entry in facts.read_text()
     facts.write_text(facts.read_text().replace(entry, entry.replace("holds", "lost")))

@@ -107,9 +107,7 @@ def test_a_scenario_on_one_side_alone_is_an_error_of_ours(run) -> None:  # type:
     places = Places(results=Path(), scratch=Path(), scenarios=("a", "listed"))
     with pytest.raises(InfraError) as caught:
         check_scenarios(saved("a,coded,"), places)
-    assert "listed is in scenarios.toml alone; coded is in vmm/scenarios.c alone" in str(
-        caught.value
-    )
+    assert "listed is in scenarios.toml alone; coded is in the VMM alone" in str(caught.value)
     outcomes, _ = run(good, has="one,two,", lists=("one", "two", "three"))
     assert {outcome.end for outcome in outcomes} == {End.qemu}
     assert "three is in scenarios.toml alone" in outcomes[0].note
