@@ -109,13 +109,9 @@ static int complain_global_bounds(void)
 	return p[sizeof(global_array) + READ_ONCE(beyond) / 8] == 1 ? -EBUSY : 0;
 }
 
-/*
- * Straight from the page allocator: a kmem cache may keep a pointer to what it
- * handed out (in a sheaf, by 7.3), which kmemleak finds.
- */
 static int complain_leak(void)
 {
-	char *object = kmalloc(4 * KMALLOC_MAX_CACHE_SIZE, GFP_KERNEL);
+	char *object = kmalloc(OBJECT_SIZE, GFP_KERNEL);
 
 	OPTIMIZER_HIDE_VAR(object);
 	return object ? 0 : -ENOMEM;
