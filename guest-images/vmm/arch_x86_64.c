@@ -4,19 +4,18 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "arch_x86_64.h"
 #include "ktap.h"
 #include "payload.h"
-#include "vmm.h"
 
-#define RESULT_PORT	0xf1
 #define TSS_ADDRESS	0xfffbd000ul
 #define MAX_CPUID	256
 
-#define PML4_GPA	0x1000ul
-#define PDPT_GPA	0x2000ul
-#define RAM_PD_GPA	0x3000ul
-#define REGION_PD_GPA	0x4000ul
-#define REGION_PT_GPA	0x5000ul
+/* Which of its page tables is which. */
+#define PDPT		1
+#define RAM_PD		2
+#define REGION_PD	3
+#define REGION_PT	4
 
 #define PTE_P		(1ul << 0)
 #define PTE_W		(1ul << 1)
@@ -26,14 +25,6 @@
 #define PDE_PS		(1ul << 7)
 /* As used already: KVM doesn't prefetch what the guest never touched. */
 #define PTE_BITS	(PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
-
-#define CR0_PE		(1ul << 0)
-#define CR0_ET		(1ul << 4)
-#define CR0_WP		(1ul << 16)
-#define CR0_PG		(1ul << 31)
-#define CR4_PAE		(1ul << 5)
-#define EFER_LME	(1ul << 8)
-#define EFER_LMA	(1ul << 10)
 
 static const char * const entry_points[] = {
 	[GUEST_STORE] = payload_store,
@@ -45,22 +36,20 @@ static const char * const entry_points[] = {
 	[GUEST_TOUCH] = payload_touch,
 };
 
-static void make_page_tables(void *ram)
+typedef uint64_t page_table[512];
+
+void make_page_tables(void *tables, uint64_t gpa)
 {
-	uint64_t *pml4 = ram + PML4_GPA;
-	uint64_t *pdpt = ram + PDPT_GPA;
-	uint64_t *ram_pd = ram + RAM_PD_GPA;
-	uint64_t *region_pd = ram + REGION_PD_GPA;
-	uint64_t *region_pt = ram + REGION_PT_GPA;
+	page_table *table = tables;
 	const uint64_t bits = PTE_BITS;
 
-	pml4[0] = PDPT_GPA | bits;
-	pdpt[0] = RAM_PD_GPA | bits;
-	ram_pd[0] = PDE_PS | bits;
-	pdpt[REGION_GPA >> 30] = REGION_PD_GPA | bits;
-	region_pd[0] = REGION_PT_GPA | bits;
+	table[0][0] = (gpa + (PDPT << 12)) | bits;
+	table[PDPT][0] = (gpa + (RAM_PD << 12)) | bits;
+	table[RAM_PD][0] = PDE_PS | bits;
+	table[PDPT][REGION_GPA >> 30] = (gpa + (REGION_PD << 12)) | bits;
+	table[REGION_PD][0] = (gpa + (REGION_PT << 12)) | bits;
 	for (uint64_t i = 0; i < 512; i++)
-		region_pt[i] = (REGION_GPA + (i << 12)) | bits;
+		table[REGION_PT][i] = (REGION_GPA + (i << 12)) | bits;
 }
 
 void arch_vm_init(struct vm *vm)
@@ -68,18 +57,18 @@ void arch_vm_init(struct vm *vm)
 	/* Intel without unrestricted guests needs it, all others ignore it. */
 	if (ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDRESS))
 		bail_out("KVM_SET_TSS_ADDR");
-	make_page_tables(vm->ram);
+	make_page_tables(vm->ram + PML4_GPA, PML4_GPA);
 	memcpy(vm->ram + CODE_GPA, payload_start, payload_end - payload_start);
 }
 
 void arch_map_huge(struct vm *vm)
 {
-	uint64_t *region_pd = vm->ram + REGION_PD_GPA;
+	page_table *table = vm->ram + PML4_GPA;
 
-	region_pd[0] = REGION_GPA | PDE_PS | PTE_BITS;
+	table[REGION_PD][0] = REGION_GPA | PDE_PS | PTE_BITS;
 }
 
-static void set_cpuid(struct vcpu *vcpu)
+struct kvm_cpuid2 *supported_cpuid(const struct vm *vm)
 {
 	struct kvm_cpuid2 *cpuid;
 
@@ -87,10 +76,32 @@ static void set_cpuid(struct vcpu *vcpu)
 	if (!cpuid)
 		bail_out("allocating the CPUID table");
 	cpuid->nent = MAX_CPUID;
-	if (ioctl(vcpu->vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) ||
-	    ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
-		bail_out("setting CPUID");
+	if (ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid))
+		bail_out("KVM_GET_SUPPORTED_CPUID");
+	return cpuid;
+}
+
+static void set_cpuid(struct vcpu *vcpu)
+{
+	struct kvm_cpuid2 *cpuid = supported_cpuid(vcpu->vm);
+
+	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
+		bail_out("KVM_SET_CPUID2");
 	free(cpuid);
+}
+
+void set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = {
+		.head.nmsrs = 1,
+		.entry = { .index = index, .data = value },
+	};
+
+	if (ioctl(vcpu->fd, KVM_SET_MSRS, &msrs) != 1)
+		bail_out("setting MSR %#x", index);
 }
 
 void arch_vcpu_init(struct vcpu *vcpu)
@@ -122,10 +133,15 @@ void arch_vcpu_init(struct vcpu *vcpu)
 		bail_out("KVM_SET_SREGS");
 }
 
+size_t payload_offset(enum guest_op op)
+{
+	return entry_points[op] - payload_start;
+}
+
 void arch_set_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value)
 {
 	struct kvm_regs regs = {
-		.rip = CODE_GPA + (entry_points[op] - payload_start),
+		.rip = CODE_GPA + payload_offset(op),
 		.rsp = STACK_GPA + vcpu->index * STACK_SIZE,
 		.rdi = gpa,
 		.rsi = value,

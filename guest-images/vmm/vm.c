@@ -91,11 +91,10 @@ static void finish_mmio(struct vcpu *vcpu)
 	vcpu->run->immediate_exit = 0;
 }
 
-bool vcpu_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value)
+bool vcpu_run(struct vcpu *vcpu)
 {
 	vcpu->error = 0;
 	vcpu->value = 0;
-	arch_set_call(vcpu, op, gpa, value);
 	if (ioctl(vcpu->fd, KVM_RUN, 0))
 		vcpu->error = errno;
 	vcpu->exit = vcpu->run->exit_reason;
@@ -104,6 +103,12 @@ bool vcpu_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value
 	if (!vcpu->error && vcpu->exit == KVM_EXIT_MMIO)
 		finish_mmio(vcpu);
 	return false;
+}
+
+bool vcpu_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value)
+{
+	arch_set_call(vcpu, op, gpa, value);
+	return vcpu_run(vcpu);
 }
 
 bool vm_call(struct vm *vm, enum guest_op op, uint64_t gpa, uint64_t value)

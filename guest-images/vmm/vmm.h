@@ -109,8 +109,10 @@ void vm_set_region(struct vm *vm, const struct region *region, uint32_t flags);
 void vm_delete_region(struct vm *vm);
 /*
  * Let a vCPU do it; false if KVM_RUN failed or came back with an odd exit.
- * vm_call() is for the first one, and leaves a detail line if it was false.
+ * vcpu_run() is for what was prepared otherwise; vm_call() is for the first
+ * vCPU, and leaves a detail line if it was false.
  */
+bool vcpu_run(struct vcpu *vcpu);
 bool vcpu_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value);
 bool vm_call(struct vm *vm, enum guest_op op, uint64_t gpa, uint64_t value);
 /* Close every file of the VM, which destroys it. */
