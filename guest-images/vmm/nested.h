@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A guest of the guest: L3, which vCPU 0 of L2 runs on a call from here. */
+#ifndef NESTED_H
+#define NESTED_H
+
+#include "vmm.h"
+
+/* What a set of page tables takes, which maps all of L2's memory to itself. */
+#define NESTED_TABLE_PAGES	5
+
+/* Why L2 can't run guests here, or NULL. */
+const char *nested_missing(const struct vm *vm);
+/* Whether L2 can translate what L3 takes for physical addresses. */
+bool nested_has_paging(const struct vm *vm);
+/* Make vCPU 0 a hypervisor. */
+void nested_init(struct vm *vm);
+void nested_make_tables(void *tables, uint64_t gpa);
+/* Put L3's code there. */
+void nested_make_code(void *code);
+
+/*
+ * Where in L2's memory L3 lies.  @control: its control block, as the host sees
+ * it; @nested_tables: 0 for no nested paging.
+ */
+struct nested_guest {
+	void *control;
+	uint64_t control_gpa;
+	uint64_t code_gpa;
+	uint64_t stack_gpa;
+	uint64_t tables_gpa;
+	uint64_t nested_tables_gpa;
+};
+
+void nested_make_control(const struct nested_guest *guest);
+/*
+ * Let L3 do it, as vm_call() does L2; it is L2 that reports that L3 has ended.
+ * False if anything was odd, with a detail line.
+ */
+bool nested_call(struct vm *vm, const struct nested_guest *guest, enum guest_op op,
+		 uint64_t gpa, uint64_t value);
+/*
+ * Let L2 run L3, or save its own state in the control block: whether the CPU
+ * answered that it can't, by the exception for it.
+ */
+bool nested_run_is_refused(struct vm *vm, uint64_t control_gpa);
+bool nested_save_is_refused(struct vm *vm, uint64_t control_gpa);
+/* Whether L2 saves its own state in an empty control block, and the host sees it. */
+bool nested_save(struct vm *vm, uint64_t control_gpa, const void *control);
+
+#endif /* NESTED_H */

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * L2 is a hypervisor, and runs a guest of its own, L3.  The control block of L3
+ * is mapped into L1's kernel, which needs a reference; L3's memory is not.
+ */
+#include <string.h>
+
+#include "ktap.h"
+#include "nested.h"
+#include "optin.h"
+#include "steps.h"
+
+/* In L2's RAM, where nothing else is. */
+#define CONTROL_GPA	0x50000ul
+#define WORD_GPA	0x60000ul
+#define L3_STACK_GPA	0x70000ul
+
+/* L3 in ordinary memory, but for its control block. */
+static struct nested_guest guest_at(uint64_t control_gpa, void *control)
+{
+	return (struct nested_guest) {
+		.control = control,
+		.control_gpa = control_gpa,
+		.code_gpa = CODE_GPA,
+		.stack_gpa = L3_STACK_GPA,
+	};
+}
+
+static bool l3_runs(struct stage *stage, const struct nested_guest *guest, uint64_t value)
+{
+	struct vm *vm = &stage->vm;
+	uint64_t *word = vm->ram + WORD_GPA;
+
+	nested_make_control(guest);
+	return nested_call(vm, guest, GUEST_STORE, WORD_GPA, value) &&
+	       equals("word", *word, value) &&
+	       nested_call(vm, guest, GUEST_LOAD, WORD_GPA, 0) &&
+	       equals("value", vm->vcpus[0].value, value);
+}
+
+static bool l3_runs_in_ordinary_memory(struct stage *stage, uint64_t value)
+{
+	struct nested_guest guest = guest_at(CONTROL_GPA, stage->vm.ram + CONTROL_GPA);
+
+	return l3_runs(stage, &guest, value);
+}
+
+static void check_control(struct stage *stage)
+{
+	bool passed = true;
+
+	for (unsigned int i = 0; passed && i < stage->region.npages; i++) {
+		struct nested_guest guest = guest_at(page_gpa(stage, i), host_page(stage, i));
+
+		passed = l3_runs(stage, &guest, GUEST_PATTERN + i);
+	}
+	ktap_step(passed, "access: L2 runs L3 by a control block in each page");
+	passed = true;
+	for (unsigned int i = 0; passed && i < stage->region.npages; i++) {
+		memset(host_page(stage, i), 0, stage->region.page_size);
+		passed = nested_save(&stage->vm, page_gpa(stage, i), host_page(stage, i));
+	}
+	ktap_step(passed, "access: L2 saves its state in each page");
+}
+
+/* Whether there is no L3 here; the scenario's first step says why. */
+static bool nested_is_missing(struct stage *stage, const char *description)
+{
+	const char *reason = nested_missing(&stage->vm);
+
+	if (reason) {
+		ktap_skip(description, reason);
+		ktap_skip_rest(reason);
+		return true;
+	}
+	nested_init(&stage->vm);
+	return false;
+}
+
+SCENARIO(nested_control, 3)
+{
+	if (nested_is_missing(stage, "access: L2 runs L3"))
+		return;
+	if (ktap_exercise(l3_runs_in_ordinary_memory(stage, HOST_PATTERN),
+			  "L2 runs L3 by a control block in ordinary memory"))
+		check_control(stage);
+}
+
+/* Whether L2 was refused, and nobody wrote to the page. */
+static bool run_is_refused(struct stage *stage, unsigned int page)
+{
+	struct nested_guest guest = guest_at(page_gpa(stage, page), host_page(stage, page));
+	char before[4096];
+
+	nested_make_control(&guest);
+	memcpy(before, guest.control, sizeof(before));
+	return nested_run_is_refused(&stage->vm, guest.control_gpa) &&
+	       equals("changed", memcmp(before, guest.control, sizeof(before)), 0);
+}
+
+static bool save_is_refused(struct stage *stage, unsigned int page)
+{
+	static const char zero[4096];
+
+	memset(host_page(stage, page), 0, sizeof(zero));
+	return nested_save_is_refused(&stage->vm, page_gpa(stage, page)) &&
+	       equals("changed", memcmp(zero, host_page(stage, page), sizeof(zero)), 0);
+}
+
+SCENARIO(nested_control_refused, 4)
+{
+	static const char first[] = "refusal: L2 can't run L3 by memory without a reference";
+	bool passed = true;
+
+	if (optin_is_missing(first) || nested_is_missing(stage, first))
+		return;
+	if (!ktap_exercise(l3_runs_in_ordinary_memory(stage, HOST_PATTERN),
+			   "L2 runs L3 by a control block in ordinary memory"))
+		return;
+	if (opted_in()) {
+		check_control(stage);
+	} else {
+		for (unsigned int i = 0; passed && i < stage->region.npages; i++)
+			passed = run_is_refused(stage, i);
+		ktap_step(passed, first);
+		passed = true;
+		for (unsigned int i = 0; passed && i < stage->region.npages; i++)
+			passed = save_is_refused(stage, i);
+		ktap_step(passed, "refusal: L2 can't save its state in it");
+	}
+	ktap_step(l3_runs_in_ordinary_memory(stage, LATER_PATTERN),
+		  "robustness: L2 runs L3 by ordinary memory afterwards");
+}
+
+/* --- L3 itself lies in the region, its control block doesn't ------------------ */
+
+/* Where in the region; what is left is L3's data. */
+enum {
+	TABLES,
+	NESTED_TABLES = TABLES + NESTED_TABLE_PAGES,
+	CODE = NESTED_TABLES + NESTED_TABLE_PAGES,
+	STACK,
+	DATA,
+	END = 16
+};
+
+static struct nested_guest guest_in_region(struct stage *stage, bool paging)
+{
+	struct nested_guest guest = guest_at(CONTROL_GPA, stage->vm.ram + CONTROL_GPA);
+
+	guest.code_gpa = page_gpa(stage, CODE);
+	guest.stack_gpa = page_gpa(stage, STACK + 1);
+	guest.tables_gpa = page_gpa(stage, TABLES);
+	if (paging)
+		guest.nested_tables_gpa = page_gpa(stage, NESTED_TABLES);
+	return guest;
+}
+
+static bool l3_fills(struct stage *stage, const struct nested_guest *guest, uint64_t pattern)
+{
+	for (unsigned int i = DATA; i < END; i++)
+		if (!nested_call(&stage->vm, guest, GUEST_FILL, page_gpa(stage, i),
+				 page_pattern(stage, pattern, i)))
+			return false;
+	return true;
+}
+
+static bool l3_sees(struct stage *stage, const struct nested_guest *guest, uint64_t pattern)
+{
+	for (unsigned int i = DATA; i < END; i++)
+		if (!nested_call(&stage->vm, guest, GUEST_CHECK, page_gpa(stage, i),
+				 page_pattern(stage, pattern, i)) ||
+		    !equals("wrong_words", stage->vm.vcpus[0].value, 0))
+			return false;
+	return true;
+}
+
+/* host_fills() and host_sees() for L3's data alone. */
+static void fill_data(struct stage *stage, uint64_t pattern)
+{
+	size_t words = stage->region.page_size / sizeof(uint64_t);
+
+	for (unsigned int i = DATA; i < END; i++)
+		for (size_t j = 0; j < words; j++)
+			host_page(stage, i)[j] = page_pattern(stage, pattern, i) +
+						 j * sizeof(uint64_t);
+}
+
+static bool data_is(struct stage *stage, uint64_t pattern)
+{
+	size_t words = stage->region.page_size / sizeof(uint64_t);
+
+	for (unsigned int i = DATA; i < END; i++)
+		for (size_t j = 0; j < words; j++)
+			if (!equals("word", host_page(stage, i)[j],
+				    page_pattern(stage, pattern, i) + j * sizeof(uint64_t)))
+				return false;
+	return true;
+}
+
+/* Of each word of the description there is one for each kind of paging. */
+static void check_l3(struct stage *stage, bool paging)
+{
+	struct nested_guest guest = guest_in_region(stage, paging);
+	uint64_t pattern = paging ? LATER_PATTERN : GUEST_PATTERN;
+
+	nested_make_control(&guest);
+	if (!ktap_step(l3_fills(stage, &guest, pattern), paging ?
+		       "access: L3 runs in the memory by nested paging, and writes it" :
+		       "access: L3 runs in the memory, and writes it"))
+		return;
+	ktap_step(data_is(stage, pattern), "access: host reads what L3 wrote");
+	fill_data(stage, HOST_PATTERN);
+	ktap_step(l3_sees(stage, &guest, HOST_PATTERN),
+		  "access: L3 reads what the host wrote");
+}
+
+SCENARIO(nested_memory, 7, .pages = END)
+{
+	if (nested_is_missing(stage, "access: L2 runs L3"))
+		return;
+	nested_make_tables(host_page(stage, TABLES), page_gpa(stage, TABLES));
+	nested_make_tables(host_page(stage, NESTED_TABLES), page_gpa(stage, NESTED_TABLES));
+	nested_make_code(host_page(stage, CODE));
+	if (!ktap_exercise(l3_runs_in_ordinary_memory(stage, HOST_PATTERN),
+			   "L2 runs L3 in ordinary memory"))
+		return;
+	check_l3(stage, false);
+	if (nested_has_paging(&stage->vm))
+		check_l3(stage, true);
+	else
+		ktap_skip_rest("KVM offers L2 no nested paging");
+}
