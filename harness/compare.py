@@ -49,7 +49,7 @@ def compare(
     """
     started = time.monotonic()
     order = orders[0]
-    choice = choose(order, modes, scenarios)
+    choice = choose(order, modes, scenarios, full=full)
     site = Site(order, progress)
     columns = list(_build(orders, site))
     plan = []

@@ -47,7 +47,7 @@ def test(
 ) -> tuple[RunResult, Path]:
     """Build all kernels, run all cells, judge; return the result and the folder of evidence."""
     started = time.monotonic()
-    choice = choose(order, modes, scenarios)
+    choice = choose(order, modes, scenarios, full=full)
     sources, site = _prepare(order, progress)
     built = site.build(order, sources, sources.steps)
     labels = [kernel.label for kernel in built if isinstance(kernel, BuiltKernel)]

@@ -61,13 +61,15 @@ class Series(Value):
 class Mode(Value):
     """How L1's KVM translates.
 
-    options: what it adds to L1's kernel command line; facts: what L1 must then say of itself.
+    options: what it adds to L1's kernel command line; facts: what L1 must then say of itself,
+    `NAME=VALUE` or `NAME=VALUE|OTHER`.  special: for scenarios that name it, in full runs.
     """
 
     name: str
     options: tuple[str, ...]
     facts: tuple[str, ...]
     why: str
+    special: bool = False
 
 
 class Arch(Value):
@@ -130,7 +132,7 @@ class Scenario(Value):
     """One entry of the scenario list: what L2 and its VMM do, and which property it checks.
 
     backings × mappings and also is all that makes sense; main is what the main job runs of it.
-    also and main are pairs `BACKING/MAPPING`.  Empty modes or arches mean all.
+    also and main are pairs `BACKING/MAPPING`.  Empty modes or arches mean all, but special modes.
     """
 
     name: str

@@ -64,12 +64,13 @@ class Choice(Value):
     scenarios: tuple[Scenario, ...]
 
 
-def choose(order: Order, modes: Sequence[str], scenarios: Sequence[str]) -> Choice:
-    """Look up the modes and scenarios that the user named; all if none."""
+def choose(order: Order, modes: Sequence[str], scenarios: Sequence[str], *, full: bool) -> Choice:
+    """Look up the modes and scenarios that the user named; all if none, special modes if full."""
+    usual = [mode.name for mode in order.arch.modes if full or not mode.special]
     catalogue = read_catalogue(order.guest)
     names = look_up("scenario", scenarios, [scenario.name for scenario in catalogue])
     return Choice(
-        modes=tuple(look_up("mode", modes, [mode.name for mode in order.arch.modes])),
+        modes=tuple(look_up("mode", modes or usual, [mode.name for mode in order.arch.modes])),
         scenarios=tuple(scenario for scenario in catalogue if scenario.name in names),
     )
 

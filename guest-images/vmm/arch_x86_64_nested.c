@@ -14,8 +14,8 @@
 #include "ktap.h"
 #include "nested.h"
 #include "payload.h"
-
-extern const char svm_start[], svm_end[], svm_run[], svm_save[], svm_vectors[];
+#include "payload_x86_64_svm.h"
+#include "steps.h"
 
 /* L2's own, in its RAM. */
 #define HYPERVISOR_GPA	0x40000ul
@@ -277,7 +277,7 @@ bool nested_call(struct vm *vm, const struct nested_guest *guest, enum guest_op 
 		 uint64_t gpa, uint64_t value)
 {
 	struct vcpu *vcpu = &vm->vcpus[0];
-	volatile struct vmcb *vmcb = guest->control;
+	struct vmcb *vmcb = guest->control;
 
 	vmcb->rip = guest->code_gpa + payload_offset(op);
 	vmcb->rsp = guest->stack_gpa;
@@ -298,35 +298,36 @@ bool nested_call(struct vm *vm, const struct nested_guest *guest, enum guest_op 
 	return true;
 }
 
-static bool is_refused(struct vcpu *vcpu, const char *entry, uint64_t control)
+static const char * const instructions[] = {
+	[NESTED_RUN] = svm_run,
+	[NESTED_SAVE] = svm_save,
+	[NESTED_LOAD] = svm_load,
+};
+
+bool nested_does(struct vm *vm, enum nested_op op, uint64_t control_gpa)
 {
-	if (!call_hypervisor(vcpu, entry, control, 0, 0) && exception(vcpu) == GP_VECTOR)
+	struct vcpu *vcpu = &vm->vcpus[0];
+
+	if (call_hypervisor(vcpu, instructions[op], control_gpa, 0, 0))
 		return true;
 	tell_end(vcpu);
 	return false;
 }
 
-bool nested_run_is_refused(struct vm *vm, uint64_t control_gpa)
-{
-	return is_refused(&vm->vcpus[0], svm_run, control_gpa);
-}
-
-bool nested_save_is_refused(struct vm *vm, uint64_t control_gpa)
-{
-	return is_refused(&vm->vcpus[0], svm_save, control_gpa);
-}
-
-bool nested_save(struct vm *vm, uint64_t control_gpa, const void *control)
+bool nested_is_refused(struct vm *vm, enum nested_op op, uint64_t control_gpa)
 {
 	struct vcpu *vcpu = &vm->vcpus[0];
-	const volatile struct vmcb *vmcb = control;
 
-	if (!call_hypervisor(vcpu, svm_save, control_gpa, 0, 0)) {
-		tell_end(vcpu);
-		return false;
-	}
-	if (vmcb->fs.limit == ~0u)
+	if (!call_hypervisor(vcpu, instructions[op], control_gpa, 0, 0) &&
+	    exception(vcpu) == GP_VECTOR)
 		return true;
-	ktap_detail("fs.limit=%#x", vmcb->fs.limit);
+	tell_end(vcpu);
 	return false;
+}
+
+bool nested_is_saved(const void *control)
+{
+	const struct vmcb *vmcb = control;
+
+	return equals("fs.limit", vmcb->fs.limit, ~0u);
 }

@@ -38,13 +38,18 @@ void nested_make_control(const struct nested_guest *guest);
  */
 bool nested_call(struct vm *vm, const struct nested_guest *guest, enum guest_op op,
 		 uint64_t gpa, uint64_t value);
-/*
- * Let L2 run L3, or save its own state in the control block: whether the CPU
- * answered that it can't, by the exception for it.
- */
-bool nested_run_is_refused(struct vm *vm, uint64_t control_gpa);
-bool nested_save_is_refused(struct vm *vm, uint64_t control_gpa);
-/* Whether L2 saves its own state in an empty control block, and the host sees it. */
-bool nested_save(struct vm *vm, uint64_t control_gpa, const void *control);
+/* What else L2 can do with a control block: put its own state there, or take it. */
+enum nested_op {
+	NESTED_RUN,
+	NESTED_SAVE,
+	NESTED_LOAD,
+};
+
+/* Whether L2 could do it, but for NESTED_RUN; leaves a detail line if not. */
+bool nested_does(struct vm *vm, enum nested_op op, uint64_t control_gpa);
+/* Whether L2 got the exception that says it can't; likewise. */
+bool nested_is_refused(struct vm *vm, enum nested_op op, uint64_t control_gpa);
+/* Whether there is L2's own state in a control block that was empty. */
+bool nested_is_saved(const void *control);
 
 #endif /* NESTED_H */

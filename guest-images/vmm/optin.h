@@ -9,6 +9,8 @@
 #include <stdbool.h>
 
 bool opted_in(void);
+/* The step of a scenario for `refusal` where there is none to be. */
+#define OPTED_IN	"refusal: nothing is refused that was opted in to"
 /*
  * Report the first step of a scenario as skipped, and all others, if L1 was
  * asked to opt in and its kernel offers no such thing.

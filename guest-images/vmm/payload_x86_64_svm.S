@@ -13,7 +13,7 @@
 
 	.section .rodata
 	.globl svm_start, svm_end
-	.globl svm_run, svm_save, svm_vectors
+	.globl svm_run, svm_save, svm_load, svm_vectors
 
 svm_start:
 
@@ -28,6 +28,11 @@ svm_run:
 svm_save:
 	mov	%rdx, %rax
 	vmsave
+	jmp	done
+
+svm_load:
+	mov	%rdx, %rax
+	vmload
 
 done:
 	out	%al, $RESULT_PORT

@@ -52,13 +52,14 @@ def plan_cells(
 
     full: every backing and mapping that makes sense, instead of the main ones.
     """
+    special = {mode.name for mode in arch.modes if mode.special}
     return [
         Cell(kernel=kernel, mode=mode, backing=backing, mapping=mapping, scenario=scenario.name)
         for kernel in kernels
         for mode in modes
         for scenario in scenarios
         if not scenario.arches or arch.name in scenario.arches
-        if not scenario.modes or mode in scenario.modes
+        if mode in (scenario.modes or set(modes) - special)
         for backing, mapping in _memory(scenario, full)
     ]
 

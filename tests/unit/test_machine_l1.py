@@ -25,7 +25,7 @@ from harness.machine.qemu import Spec
 from harness.model import End, Mode
 
 X86 = find_arch("x86_64")
-TDP, LEGACY, SHADOW = X86.modes
+TDP, LEGACY, SHADOW, OPTIN = X86.modes
 SPEC = Spec(
     arch=X86,
     accel=Accel(name="tcg", why=""),

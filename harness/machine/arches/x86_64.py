@@ -7,6 +7,9 @@ included, but not VMX.
 
 from harness.model import Arch, Mode
 
+# Since 6.13; an older kernel has no such parameter ("-").
+_REFERENCES = "kvm.allow_unsafe_mappings=N|-"
+
 ARCH = Arch(
     name="x86_64",
     kbuild="x86",
@@ -23,21 +26,29 @@ ARCH = Arch(
         Mode(
             name="tdp",
             options=(),
-            facts=("kvm.tdp_mmu=Y",),
+            facts=("kvm.tdp_mmu=Y", _REFERENCES),
             why="nested paging by the TDP MMU, the default",
         ),
         Mode(
             name="legacy",
             options=("kvm.tdp_mmu=0",),
-            facts=("kvm.tdp_mmu=N", "kvm_amd.npt=Y", "kvm_intel.ept=Y"),
+            facts=("kvm.tdp_mmu=N", "kvm_amd.npt=Y", "kvm_intel.ept=Y", _REFERENCES),
             why="nested paging by the legacy MMU",
         ),
         Mode(
             name="shadow",
             options=("kvm_amd.npt=0", "kvm_intel.ept=0"),
-            # Without the last two it would be legacy mode by another name.
-            facts=("kvm.tdp_mmu=N", "kvm_amd.npt=N", "kvm_intel.ept=N"),
+            # Without npt and ept it would be legacy mode by another name.
+            facts=("kvm.tdp_mmu=N", "kvm_amd.npt=N", "kvm_intel.ept=N", _REFERENCES),
             why="shadow paging, as on CPUs without nested paging",
+        ),
+        Mode(
+            name="optin",
+            options=("kvm.allow_unsafe_mappings=1",),
+            # Scenarios skip on a kernel without the parameter: there it is tdp by another name.
+            facts=("kvm.tdp_mmu=Y", "kvm.allow_unsafe_mappings=Y|-"),
+            why="KVM may map memory into the kernel that has no reference, beside the TDP MMU",
+            special=True,
         ),
     ),
     nested=(("svm", "kvm_amd"), ("vmx", "kvm_intel")),

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* L2's code as a hypervisor, and its entry points. */
+#ifndef PAYLOAD_X86_64_SVM_H
+#define PAYLOAD_X86_64_SVM_H
+
+extern const char svm_start[], svm_end[];
+extern const char svm_run[], svm_save[], svm_load[];
+extern const char svm_vectors[];
+
+#endif /* PAYLOAD_X86_64_SVM_H */
