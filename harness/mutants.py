@@ -238,5 +238,5 @@ class _Lab:
         return list(plan)
 
     def _cells(self, scenarios: Sequence[Scenario], full: bool) -> list[Cell]:
-        modes = [mode.name for mode in self._order.arch.modes]
+        modes = [mode.name for mode in self._order.arch.modes if not mode.special]
         return spread(plan_cells(scenarios, self._order.arch, [""], modes, full=full))

@@ -33,12 +33,16 @@ SPEC = Spec(
     initramfs=Path("initramfs"),
     append=(),
 )
-# What guest-images/l1/init says, seen on 6.12 in each mode.
-FACTS = "release=6.12.117 cpus=2 kvm=Y module=Y kvm.tdp_mmu={} kvm_amd.npt={} kvm_intel.ept={}"
+# What guest-images/l1/init says, seen on 6.12 in each mode; the opt-in is there since 6.13.
+FACTS = (
+    "release=6.12.117 cpus=2 kvm=Y module=Y kvm.tdp_mmu={} kvm.allow_unsafe_mappings={} "
+    "kvm_amd.npt={} kvm_intel.ept={}"
+)
 SAID = {
-    "tdp": FACTS.format("Y", "Y", "Y"),
-    "legacy": FACTS.format("N", "Y", "Y"),
-    "shadow": FACTS.format("N", "N", "N"),
+    "tdp": FACTS.format("Y", "N", "Y", "Y"),
+    "legacy": FACTS.format("N", "N", "Y", "Y"),
+    "shadow": FACTS.format("N", "N", "N", "N"),
+    "optin": FACTS.format("Y", "Y", "Y", "Y"),
 }
 WORDS = ("guest_write", "tail", "fault")
 
@@ -337,6 +341,21 @@ def test_an_l1_is_taken_in_the_mode_that_was_asked_for_and_in_no_other(
         return
     with pytest.raises(InfraError, match=f"mode {asked.name}"):
         check(SAID[is_in.name], asked, tmp_path)
+
+
+def test_on_a_kernel_without_opt_in_the_mode_for_it_is_as_tdp(tmp_path: Path) -> None:
+    said = SAID["tdp"].replace("mappings=N", "mappings=-")
+    check(said, TDP, tmp_path)
+    check(said, OPTIN, tmp_path)
+    for mode in (LEGACY, SHADOW):
+        with pytest.raises(InfraError, match=mode.name):
+            check(said, mode, tmp_path)
+
+
+@pytest.mark.parametrize("value", ["", "Y|", "N|-", "--"])
+def test_a_fact_with_two_values_takes_no_third(tmp_path: Path, value: str) -> None:
+    with pytest.raises(InfraError, match="allow_unsafe_mappings=Y"):
+        check(SAID["tdp"].replace("mappings=N", f"mappings={value}"), OPTIN, tmp_path)
 
 
 def test_what_was_wanted_what_came_and_the_log_are_named(tmp_path: Path) -> None:

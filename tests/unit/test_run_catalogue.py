@@ -84,7 +84,7 @@ def test_the_list_and_the_module_have_the_same_memory(what: str, own: set[str]) 
 
 @pytest.mark.parametrize("arch", ARCHES.values(), ids=lambda arch: arch.name)
 def test_the_main_job_runs_each_kind_of_memory(arch: object) -> None:
-    modes = [mode.name for mode in arch.modes]  # type: ignore[attr-defined]
+    modes = [mode.name for mode in arch.modes if not mode.special]  # type: ignore[attr-defined]
     cells = plan_cells(SCENARIOS, arch, ["base"], modes)  # type: ignore[arg-type]
     for mode in modes:
         ran = [cell for cell in cells if cell.mode == mode]
@@ -226,6 +226,15 @@ def test_cells_of_one_kernel_and_mode_lie_together() -> None:
     groups = [(cell.kernel, cell.mode) for cell in cells]
     changes = sum(a != b for a, b in pairwise(groups))
     assert changes == 5
+
+
+def test_a_special_mode_runs_the_scenarios_that_name_it_and_no_others() -> None:
+    special = [mode.name for mode in X86.modes if mode.special]
+    naming = {scenario.name for scenario in SCENARIOS if set(special) & set(scenario.modes)}
+    assert naming
+    cells = plan_cells(SCENARIOS, X86, ["base"], ["tdp", *special], full=True)
+    assert {cell.scenario for cell in cells if cell.mode in special} == naming
+    assert naming < {cell.scenario for cell in cells if cell.mode == "tdp"}
 
 
 def test_nothing_to_run_is_an_empty_plan() -> None:
