@@ -27,6 +27,7 @@
 #define MSRPM_GPA	0x48000ul
 
 #define FAULT_PORT	0xf2
+#define PAUSE_PORT	0xf3
 #define VECTORS		32
 #define VECTOR_SIZE	16
 #define GP_VECTOR	13
@@ -169,11 +170,13 @@ static void make_descriptors(void *ram)
 void nested_init(struct vm *vm)
 {
 	struct vcpu *vcpu = &vm->vcpus[0];
+	uint8_t *iopm = vm->ram + IOPM_GPA;
 	struct kvm_sregs sregs;
 
 	memcpy(vm->ram + HYPERVISOR_GPA, svm_start, svm_end - svm_start);
-	/* Every port and no MSR is intercepted. */
-	memset(vm->ram + IOPM_GPA, ~0, IOPM_SIZE);
+	/* Every port but one, and no MSR, is intercepted. */
+	memset(iopm, ~0, IOPM_SIZE);
+	iopm[PAUSE_PORT / 8] &= ~(1u << PAUSE_PORT % 8);
 	make_descriptors(vm->ram);
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
 		bail_out("KVM_GET_SREGS");
@@ -273,6 +276,18 @@ static void tell_end(struct vcpu *vcpu)
 		    vcpu->exit, exception(vcpu), (long)vcpu->value);
 }
 
+/* Whether L2 and the host agree that L3 has ended as it should. */
+static bool has_ended(const struct vcpu *vcpu, const struct vmcb *vmcb)
+{
+	if (vcpu->value == SVM_EXIT_IOIO && vmcb->exit_code == SVM_EXIT_IOIO &&
+	    vmcb->exit_info_1 >> 16 == RESULT_PORT)
+		return true;
+	ktap_detail("L2 reads exit code %#lx, host %#lx, info %#lx %#lx",
+		    (long)vcpu->value, (long)vmcb->exit_code,
+		    (long)vmcb->exit_info_1, (long)vmcb->exit_info_2);
+	return false;
+}
+
 bool nested_call(struct vm *vm, const struct nested_guest *guest, enum guest_op op,
 		 uint64_t gpa, uint64_t value)
 {
@@ -287,15 +302,34 @@ bool nested_call(struct vm *vm, const struct nested_guest *guest, enum guest_op 
 		tell_end(vcpu);
 		return false;
 	}
-	if (vcpu->value != SVM_EXIT_IOIO || vmcb->exit_code != SVM_EXIT_IOIO ||
-	    vmcb->exit_info_1 >> 16 != RESULT_PORT) {
-		ktap_detail("L2 reads exit code %#lx, host %#lx, info %#lx %#lx",
-			    (long)vcpu->value, (long)vmcb->exit_code,
-			    (long)vmcb->exit_info_1, (long)vmcb->exit_info_2);
+	if (!has_ended(vcpu, vmcb))
 		return false;
-	}
 	vcpu->value = vmcb->rax;
 	return true;
+}
+
+bool nested_begin(struct vm *vm, const struct nested_guest *guest)
+{
+	struct vcpu *vcpu = &vm->vcpus[0];
+	struct vmcb *vmcb = guest->control;
+
+	vmcb->rip = HYPERVISOR_GPA + (svm_pause - svm_start);
+	if (!call_hypervisor(vcpu, svm_run, guest->control_gpa, 0, 0) &&
+	    !vcpu->error && vcpu->exit == KVM_EXIT_IO &&
+	    vcpu->run->io.port == PAUSE_PORT)
+		return true;
+	tell_end(vcpu);
+	return false;
+}
+
+bool nested_finish(struct vm *vm, const void *control)
+{
+	struct vcpu *vcpu = &vm->vcpus[0];
+
+	if (vcpu_run(vcpu))
+		return has_ended(vcpu, control);
+	tell_end(vcpu);
+	return false;
 }
 
 static const char * const instructions[] = {

@@ -38,6 +38,13 @@ void nested_make_control(const struct nested_guest *guest);
  */
 bool nested_call(struct vm *vm, const struct nested_guest *guest, enum guest_op op,
 		 uint64_t gpa, uint64_t value);
+/*
+ * The same in two parts: L3 runs until it comes to the VMM, past L2; then it
+ * goes on, and ends, which L2 reports.  @control: as the host sees it by then.
+ */
+bool nested_begin(struct vm *vm, const struct nested_guest *guest);
+bool nested_finish(struct vm *vm, const void *control);
+
 /* What else L2 can do with a control block: put its own state there, or take it. */
 enum nested_op {
 	NESTED_RUN,

@@ -7,13 +7,14 @@
  */
 #define RESULT_PORT	0xf1
 #define FAULT_PORT	0xf2
+#define PAUSE_PORT	0xf3
 #define VMCB_EXIT_CODE	0x70
 #define VECTORS		32
 #define VECTOR_SIZE	16
 
 	.section .rodata
 	.globl svm_start, svm_end
-	.globl svm_run, svm_save, svm_load, svm_vectors
+	.globl svm_run, svm_save, svm_load, svm_vectors, svm_pause
 
 svm_start:
 
@@ -37,6 +38,11 @@ svm_load:
 done:
 	out	%al, $RESULT_PORT
 	hlt
+
+/* L3: a word to the VMM, past L2, and then to L2. */
+svm_pause:
+	out	%al, $PAUSE_PORT
+	out	%al, $RESULT_PORT
 
 	.balign	VECTOR_SIZE
 svm_vectors:

@@ -6,5 +6,7 @@
 extern const char svm_start[], svm_end[];
 extern const char svm_run[], svm_save[], svm_load[];
 extern const char svm_vectors[];
+/* L3's, while L2 is a hypervisor. */
+extern const char svm_pause[];
 
 #endif /* PAYLOAD_X86_64_SVM_H */

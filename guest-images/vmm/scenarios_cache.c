@@ -3,16 +3,14 @@
  * KVM itself writes to guest memory, by its gfn_to_pfn_cache.  Memory without a
  * reference it must leave alone, unless opted in.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include "cache.h"
 #include "ktap.h"
 #include "ledger.h"
 #include "optin.h"
+#include "replace.h"
 #include "steps.h"
 
 /* A page of the guest's RAM that nothing else uses. */
@@ -161,70 +159,20 @@ SCENARIO(xen_shared_info_refused, 5)
 
 /* --- the cached page goes away ----------------------------------------------- */
 
-/*
- * The pages that the host maps are replaced by others.  @away: where those of
- * this process went, which are not on any spare list.
- */
-struct replaced {
-	void *away;
-};
-
-static void replace(struct stage *stage, struct replaced *replaced)
-{
-	struct region *region = &stage->region;
-	size_t size = region_size(region);
-
-	if (!region->own) {
-		region_ioctl(region, NOREF_SWAP, NULL);
-		if (!region_refaults(region))
-			region_map(region);
-		return;
-	}
-	replaced->away = mremap(region->host, size, size,
-				MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
-	if (replaced->away == MAP_FAILED)
-		bail_out("moving the pages away");
-	memset(region->host, 0, size);
-}
-
-static void replace_back(struct stage *stage, struct replaced *replaced)
-{
-	struct region *region = &stage->region;
-	size_t size = region_size(region);
-
-	if (!region->own)
-		replace(stage, replaced);
-	else if (mremap(replaced->away, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
-			region->host) != region->host)
-		bail_out("moving the pages back");
-}
-
-/* The sum of the first page of those that were mapped in the beginning. */
-static uint64_t sum_of_old(struct stage *stage)
-{
-	unsigned int npages;
-	struct noref_page *pages = ledger_read(&stage->region, &npages);
-	/* What was swapped away is behind what is mapped now. */
-	uint64_t sum = pages[stage->region.own ? 0 : stage->region.npages].sum;
-
-	free(pages);
-	return sum;
-}
-
 SCENARIO(kvm_clock_replaced, 5)
 {
 	const struct cache_user *user = &kvm_clock;
-	struct replaced replaced = {};
+	struct replaced replaced;
 	uint64_t sum;
 
 	if (!ktap_step(uses(stage, user, page_gpa(stage, 0), host_page(stage, 0)),
 		       "access: KVM writes to a page when told to"))
 		return;
 	replace(stage, &replaced);
-	sum = sum_of_old(stage);
+	sum = sum_of_old(stage, 0);
 	ktap_step(updates(stage, user, host_page(stage, 0)),
 		  "notifier: KVM writes to the page that replaces it");
-	ktap_step(equals("sum", sum_of_old(stage), sum),
+	ktap_step(equals("sum", sum_of_old(stage, 0), sum),
 		  "notifier: KVM doesn't write to the old page any more");
 	replace_back(stage, &replaced);
 	ktap_step(updates(stage, user, host_page(stage, 0)),

@@ -8,6 +8,7 @@
 #include "ktap.h"
 #include "nested.h"
 #include "optin.h"
+#include "replace.h"
 #include "steps.h"
 
 /* In L2's RAM, where nothing else is. */
@@ -126,6 +127,29 @@ SCENARIO(nested_control_refused, 5)
 	}
 	ktap_step(l3_runs_in_ordinary_memory(stage, LATER_PATTERN),
 		  "robustness: L2 runs L3 by ordinary memory afterwards");
+}
+
+/* KVM enters L3 by one page, and leaves it by another. */
+SCENARIO(nested_control_replaced, 4)
+{
+	struct nested_guest guest = guest_at(page_gpa(stage, 0), host_page(stage, 0));
+	struct replaced replaced;
+	uint64_t sum;
+
+	if (nested_is_missing(stage, "access: L2 runs L3"))
+		return;
+	nested_make_control(&guest);
+	if (!ktap_step(nested_begin(&stage->vm, &guest), "access: L2 runs L3"))
+		return;
+	replace(stage, &replaced);
+	sum = sum_of_old(stage, 0);
+	ktap_step(nested_finish(&stage->vm, host_page(stage, 0)),
+		  "notifier: L3 ends by the page that is mapped by then");
+	ktap_step(equals("sum", sum_of_old(stage, 0), sum),
+		  "notifier: the old page is not written any more");
+	replace_back(stage, &replaced);
+	ktap_step(l3_runs(stage, &guest, LATER_PATTERN),
+		  "access: L2 runs L3 by the old page when it is back");
 }
 
 /* --- L3 itself lies in the region, its control block doesn't ------------------ */
