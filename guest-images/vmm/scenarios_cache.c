@@ -65,22 +65,6 @@ static bool guest_sees_version(struct stage *stage, const struct cache_user *use
 	return false;
 }
 
-/* Whether all pages from @first on, spare ones too, are as they were made. */
-static bool untouched_from(struct stage *stage, unsigned int first)
-{
-	unsigned int npages;
-	struct noref_page *pages = ledger_read(&stage->region, &npages);
-	bool good = true;
-
-	for (unsigned int i = first; good && i < npages; i++) {
-		good = !pages[i].sum;
-		if (!good)
-			ktap_detail("page=%u pfn=%llu was written", i, pages[i].pfn);
-	}
-	free(pages);
-	return good;
-}
-
 /* Four steps; whether KVM does what the first is about. */
 static bool check_use(struct stage *stage, const struct cache_user *user)
 {

@@ -3,7 +3,10 @@
  * L2 is a hypervisor, and runs a guest of its own, L3.  The control block of L3
  * is mapped into L1's kernel, which needs a reference; L3's memory is not.
  */
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "ktap.h"
 #include "nested.h"
@@ -15,6 +18,8 @@
 #define CONTROL_GPA	0x50000ul
 #define WORD_GPA	0x60000ul
 #define L3_STACK_GPA	0x70000ul
+/* Seconds that KVM may take to find out that it can't go on. */
+#define PATIENCE	2
 
 /* L3 in ordinary memory, but for its control block. */
 static struct nested_guest guest_at(uint64_t control_gpa, void *control)
@@ -150,6 +155,60 @@ SCENARIO(nested_control_replaced, 4)
 	replace_back(stage, &replaced);
 	ktap_step(l3_runs(stage, &guest, LATER_PATTERN),
 		  "access: L2 runs L3 by the old page when it is back");
+}
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+/* Whether KVM_RUN comes back by itself, and not by having ended L3 as if nothing were. */
+static bool comes_back(struct stage *stage)
+{
+	struct sigaction action = { .sa_handler = do_nothing };
+	bool ended;
+
+	sigaction(SIGALRM, &action, NULL);
+	alarm(PATIENCE);
+	ended = nested_finish(&stage->vm, host_page(stage, 0));
+	alarm(0);
+	if (ended)
+		ktap_detail("L3 ended by it");
+	return !ended && equals("errno", stage->vm.vcpus[0].error, 0);
+}
+
+/* KVM enters L3 by ordinary memory, and would leave it by memory without a reference. */
+SCENARIO(nested_exit_refused, 3)
+{
+	static const char first[] = "refusal: L3 ends otherwise if not by its control block";
+	struct region *region = &stage->region;
+	struct vm *vm = &stage->vm;
+	struct nested_guest guest;
+	void *own;
+
+	if (optin_is_missing(first) || nested_is_missing(stage, first))
+		return;
+	own = mmap(NULL, region_size(region), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (own == MAP_FAILED)
+		bail_out("allocating ordinary memory");
+	guest = guest_at(REGION_GPA, own);
+	vm_delete_region(vm);
+	vm_set_slot(vm, REGION_SLOT, 0, REGION_GPA, region_size(region), own);
+	nested_make_control(&guest);
+	if (!ktap_exercise(nested_begin(vm, &guest),
+			   "L2 runs L3 by a control block in ordinary memory"))
+		return;
+	vm_delete_region(vm);
+	vm_set_region(vm, region, 0);
+	if (opted_in()) {
+		ktap_step(ktap_step(nested_finish(vm, host_page(stage, 0)),
+				    "access: L3 ends by the memory that is mapped by then"),
+			  OPTED_IN);
+		return;
+	}
+	ktap_step(comes_back(stage), first);
+	ktap_step(untouched_from(stage, 0), "refusal: nobody writes to the memory");
 }
 
 /* --- L3 itself lies in the region, its control block doesn't ------------------ */

@@ -112,16 +112,21 @@ bool ledger_holds(struct stage *stage, unsigned int first, uint64_t pattern)
 	return good;
 }
 
-bool spare_is_zero(struct stage *stage)
+bool untouched_from(struct stage *stage, unsigned int first)
 {
 	unsigned int npages;
 	struct noref_page *pages = ledger_read(&stage->region, &npages);
 	bool good = true;
 
-	for (unsigned int i = stage->region.npages; good && i < npages; i++)
+	for (unsigned int i = first; good && i < npages; i++)
 		good = has_sum(i, &pages[i], 0);
 	free(pages);
 	return good;
+}
+
+bool spare_is_zero(struct stage *stage)
+{
+	return untouched_from(stage, stage->region.npages);
 }
 
 bool guest_is_in(struct stage *stage)

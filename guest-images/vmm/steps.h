@@ -27,6 +27,8 @@ bool guest_sees_zeroes(struct stage *stage);
  * the pattern: seen by their struct pages, and so past every mapping.
  */
 bool ledger_holds(struct stage *stage, unsigned int first, uint64_t pattern);
+/* Whether the ledger's pages from @first on are as they were made. */
+bool untouched_from(struct stage *stage, unsigned int first);
 /* Whether the pages that no mapping shows are as they were made. */
 bool spare_is_zero(struct stage *stage);
 

@@ -149,3 +149,14 @@ def test_two_series_of_one_name_and_the_base_are_the_users_error(
         run([order("noref"), order("none")])
     assert rooms.built == []
     assert msgspec.json.encode(rooms.ran) == b"[]"
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_special_modes_are_left_to_full_runs_and_to_those_who_name_them(
+    order: Callable[[str], job.Order], full: bool
+) -> None:
+    special = [mode.name for mode in find_arch("x86_64").modes if mode.special]
+    usual = [mode.name for mode in find_arch("x86_64").modes if not mode.special]
+    chosen = job.choose(order("noref"), [], [], full=full)
+    assert chosen.modes == (*usual, *(special if full else ()))
+    assert job.choose(order("noref"), special, [], full=full).modes == tuple(special)
