@@ -13,6 +13,7 @@
 #include "arch_x86_64.h"
 #include "ktap.h"
 #include "nested.h"
+#include "parameter.h"
 #include "payload.h"
 #include "payload_x86_64_svm.h"
 #include "steps.h"
@@ -337,6 +338,12 @@ static const char * const instructions[] = {
 	[NESTED_SAVE] = svm_save,
 	[NESTED_LOAD] = svm_load,
 };
+
+/* Virtual VMLOAD and VMSAVE, which go by nested paging as any access does. */
+bool nested_is_the_cpus(enum nested_op op)
+{
+	return op != NESTED_RUN && parameter_is_on("kvm_amd", "vls");
+}
 
 bool nested_does(struct vm *vm, enum nested_op op, uint64_t control_gpa)
 {

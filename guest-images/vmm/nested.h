@@ -52,6 +52,8 @@ enum nested_op {
 	NESTED_LOAD,
 };
 
+/* Whether KVM has no part in it, as the CPU does it by itself. */
+bool nested_is_the_cpus(enum nested_op op);
 /* Whether L2 could do it, but for NESTED_RUN; leaves a detail line if not. */
 bool nested_does(struct vm *vm, enum nested_op op, uint64_t control_gpa);
 /* Whether L2 got the exception that says it can't; likewise. */
