@@ -143,19 +143,19 @@ SCENARIO(nested_control_refused, 5)
 /* KVM enters L3 by one page, and leaves it by another. */
 SCENARIO(nested_control_replaced, 4)
 {
+	static const char then[] = "notifier: L3 ends by the page that is mapped by then";
 	struct nested_guest guest = guest_at(page_gpa(stage, 0), host_page(stage, 0));
 	struct replaced replaced;
 	uint64_t sum;
 
-	if (nested_is_missing(stage, "access: L2 runs L3"))
+	if (nested_is_missing(stage, then))
 		return;
 	nested_make_control(&guest);
 	if (!ktap_step(nested_begin(&stage->vm, &guest), "access: L2 runs L3"))
 		return;
 	replace(stage, &replaced);
 	sum = sum_of_old(stage, 0);
-	ktap_step(nested_finish(&stage->vm, host_page(stage, 0)),
-		  "notifier: L3 ends by the page that is mapped by then");
+	ktap_step(nested_finish(&stage->vm, host_page(stage, 0)), then);
 	ktap_step(equals("sum", sum_of_old(stage, 0), sum),
 		  "notifier: the old page is not written any more");
 	replace_back(stage, &replaced);
