@@ -211,8 +211,7 @@ void nested_make_control(const struct nested_guest *guest)
 	struct vmcb *vmcb = guest->control;
 
 	*vmcb = (struct vmcb) {
-		/* What goes wrong in L3 is L2's to see, and not L3's to handle. */
-		.intercept_exceptions = ~0u,
+		.intercept_exceptions = guest->faults ? ~0u : 0,
 		.intercept3 = INTERCEPT_HLT | INTERCEPT_IOIO | INTERCEPT_SHUTDOWN,
 		.intercept4 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL,
 		.iopm = IOPM_GPA,

@@ -20,7 +20,8 @@ void nested_make_code(void *code);
 
 /*
  * Where in L2's memory L3 lies.  @control: its control block, as the host sees
- * it; @nested_tables: 0 for no nested paging.
+ * it; @nested_tables_gpa: 0 for no nested paging; @faults: L2 intercepts L3's
+ * exceptions.
  */
 struct nested_guest {
 	void *control;
@@ -29,6 +30,7 @@ struct nested_guest {
 	uint64_t stack_gpa;
 	uint64_t tables_gpa;
 	uint64_t nested_tables_gpa;
+	bool faults;
 };
 
 void nested_make_control(const struct nested_guest *guest);
