@@ -358,8 +358,9 @@ bool nested_is_refused(struct vm *vm, enum nested_op op, uint64_t control_gpa)
 {
 	struct vcpu *vcpu = &vm->vcpus[0];
 
-	if (!call_hypervisor(vcpu, instructions[op], control_gpa, 0, 0) &&
-	    exception(vcpu) == GP_VECTOR)
+	/* 6.12 injects #GP, 7.3 leaves it to the VMM: kvm_handle_memory_failure(). */
+	if (!call_hypervisor(vcpu, instructions[op], control_gpa, 0, 0) && !vcpu->error &&
+	    (exception(vcpu) == GP_VECTOR || vcpu->exit == KVM_EXIT_INTERNAL_ERROR))
 		return true;
 	tell_end(vcpu);
 	return false;

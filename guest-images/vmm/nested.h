@@ -58,7 +58,7 @@ enum nested_op {
 bool nested_is_the_cpus(enum nested_op op);
 /* Whether L2 could do it, but for NESTED_RUN; leaves a detail line if not. */
 bool nested_does(struct vm *vm, enum nested_op op, uint64_t control_gpa);
-/* Whether L2 got the exception that says it can't; likewise. */
+/* Whether L2, or the VMM, got the word that it can't be done; likewise. */
 bool nested_is_refused(struct vm *vm, enum nested_op op, uint64_t control_gpa);
 /* Whether there is L2's own state in a control block that was empty. */
 bool nested_is_saved(const void *control);
