@@ -100,7 +100,10 @@ def _findings(outcome: Outcome, scenario: Scenario, word: _Words) -> Iterator[Fi
         yield _silence(outcome, word)
     if clean and outcome.subtests:
         yield _refcounts(outcome, word)
-        yield _ownership(outcome, word)
+        ownership = _ownership(outcome, word)
+        # Where nothing but refusal is asked for, nobody can be a witness that it was left alone.
+        if scenario.checks is not Property.refusal or ownership.standing is Standing.lost:
+            yield ownership
 
 
 class _Words:
