@@ -31,20 +31,21 @@ class Record(NamedTuple):
 
 _CALLER = rb"\[ {0,6}(?P<%b>[TC]\d{1,10})\] ?"
 # What the kernels of phones put after the time: level, CPU and task.
-_PHONE = (
+PHONE = (
     rb"(?:<\d>|c\d{1,2} {1,6}\d{1,7} |\(\d{1,3}\)\[\d{1,7}:[^\]\n]{1,24}\] ?|"
-    rb"\[\d{1,3}: {0,20}[^\]\n:]{1,24}(?::\d{1,3})?: {0,8}\d{1,7}\] ?)?"
+    rb"\[\d{1,3}: {0,20}[^\]\n:]{1,24}(?::\d{1,3})?: {0,8}\d{1,7}\] ?)"
 )
 _STAMP = (
     rb"(?:<\d{1,3}>)?\[ {0,5}(?P<time>\d{1,8}\.\d{6})\] ?(?:"
     + _CALLER % b"caller"
     + rb")?"
-    + _PHONE
+    + PHONE
+    + rb"?"
 )
 # dmesg --ctime, dmesg --decode; syslog and journal
 _CLOCK = rb"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 CTIME = rb"\[" + _CLOCK + rb"\] ?+"
-DECODED = rb"kern {0,3}:\w{4,6} {0,3}: (?:" + CTIME + rb")?"
+DECODED = rb"kern {0,3}:\w{4,6} {0,3}: (?:" + CTIME + rb")?+"
 SYSLOG = (
     rb"(?:\w{3} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6})?|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,32}) "
     rb"\S{1,64} kernel: ?+"
@@ -78,8 +79,8 @@ _GLUED = re.compile(rb"(?:<\d{1,3}>)?" + GLUE.pattern)
 # it, unless its body has escapes or GLUE.
 PLAIN_LINE = re.compile(
     rb"^(?:(?:<\d{1,3}>)?\[ {0,5}(\d{1,8}\.\d{6})\] ?(?:\[ {0,6}([TC]\d{1,10})\] ?)?"
-    + _PHONE
-    + rb"(.{0,2048})|.+)$",
+    + PHONE
+    + rb"?(.{0,2048})|.+)$",
     re.MULTILINE,
 )
 _TIMES = ("time", "dtime", "stime")

@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from harness.dmesg.lines import IN_REPORT
-from harness.dmesg.records import ANY_STAMP, CTIME, DECODED, MAX_BODY, PREFIX, SYSLOG
+from harness.dmesg.records import ANY_STAMP, CTIME, DECODED, MAX_BODY, PHONE, PREFIX, SYSLOG
 
 
 class Run(NamedTuple):
@@ -68,9 +68,12 @@ class _Format:
         return Run(at, match.end(), bodies, text, caller, time, self._prefixed, over)
 
 
-# What a phone's kernel puts before the text begins like a line of a report.
-_CALLER = rb"(?P<caller>(?>\[ {0,6}[TC]\d{1,10}\] ?+|))(?!\(\d{1,3}\)\[)"
-_SAME_CALLER = rb"(?P=caller)(?!\[ {0,6}[TC]\d|\(\d{1,3}\)\[)"
+# A prefix is read to its end, as _record() does: what remains begins neither like a caller nor like
+# what a phone's kernel puts before the text. Any text may look like a report's line.
+_NO_CALLER = rb"(?!\[ {0,6}[TC]\d)"
+_NO_MORE = rb"(?!" + PHONE + rb")"
+_CALLER = rb"(?:(?P<caller>\[ {0,6}[TC]\d{1,10}\]) ?+|" + _NO_CALLER + rb")" + _NO_MORE
+_SAME_CALLER = rb"(?(caller)(?P=caller) ?+|" + _NO_CALLER + rb")" + _NO_MORE
 _SAVED = rb"(?:" + DECODED + rb"|" + SYSLOG + rb")"
 
 

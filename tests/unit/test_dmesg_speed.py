@@ -150,6 +150,11 @@ def test_a_run_that_has_to_be_read_singly_is_looked_at_once(
         b"4,1,2345678,-;UBSAN: a in b.c:7:1\n4,1,2345679,-,ca\x1b[1mller=C1,flag; </TASK>\n",
         b"[    1.000000] Insufficient stack space to handle exception!\n"
         b"[    1.000000] pc : f+0x9/0x20[    1.000000] \n",
+        b"[1.000000]WARNING: possible recursive locking detected\n[1.000000]<4>/9 is\n",
+        b"[1.000000][T1]BUG: KASAN: use-after-free in f\n[1.000000][T1]CPU: 1\n"
+        b"[1.000000][T1] <4>/9 is\n",
+        b"kern:info : BUG: KASAN: use-after-free in f\n"
+        b"kern:info : [Mon Nov  3 10:11:12 2026] /9 is\n",
     ],
 )
 def test_what_a_fuzzer_found(log: bytes) -> None:
