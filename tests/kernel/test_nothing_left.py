@@ -63,7 +63,7 @@ def test_killed_run_leaves_nothing_behind(
     harness.wait(PATIENCE)
     wait_for("QEMU's end", lambda: not processes_about(str(results)))
     wait_for("the janitor", lambda: not scratch_folders())
-    assert not processes_about(str(default_folder() / "tmp"))
+    wait_for("the janitor's end", lambda: not processes_about(str(default_folder() / "tmp")))
     sockets = [p for p in tmp_path.rglob("*") if p.is_socket()]
     assert sockets == []
 
