@@ -118,13 +118,3 @@ bool region_refaults(const struct region *region)
 			return false;
 	return true;
 }
-
-bool region_is_counted(const struct region *region)
-{
-	static const char * const counted[] = { "order0", "head", "anon", "thp" };
-
-	for (size_t i = 0; i < sizeof(counted) / sizeof(*counted); i++)
-		if (region_is(region, counted[i]))
-			return true;
-	return false;
-}

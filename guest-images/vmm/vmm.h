@@ -57,8 +57,6 @@ size_t region_size(const struct region *region);
 bool region_is(const struct region *region, const char *backing);
 /* Whether a revoked mapping fills itself again when touched. */
 bool region_refaults(const struct region *region);
-/* Whether the region's pages have references that others can take. */
-bool region_is_counted(const struct region *region);
 /* Returns what the ioctl returned, if it didn't fail. */
 int region_ioctl(const struct region *region, unsigned long command, void *arg);
 
