@@ -58,6 +58,7 @@ PLAIN = Skipper(sets.REPORTING)
 FAULT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.LOCKS, sets.SLABS)
 MEMORY = Skipper(sets.REPORTING, sets.PRIMITIVES)
 OWNER = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS)
+HANDLE = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.HANDLES)
 FREED = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.LOCKS)
 OBJECT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.OBJECTS)
 REGISTERED = Skipper(

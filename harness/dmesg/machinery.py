@@ -64,17 +64,20 @@ PRIMITIVES = _any_of(
     r"_*(?:mem(?:cpy|set|move|cmp|chr|scan)|str(?:n|l|s|r)?(?:len|cpy|cmp|cat|chr|str|dup|"
     r"casecmp|scpy|spn|pbrk|sep)|stpcpy)(?:\d+|_(?:inv|orig|erms|avx\w*|user|nofault|pad|and_pad|"
     r"flushcache|fromio|toio|io|from_user|from_kernel_nofault|from_user_nofault|user_nofault))*|"
-    r"strn(?:cpy_from|len)_user|sized_strscpy|chrnul|(?:rep_)?(?:movs|stos)\w*",
+    r"strn(?:cpy_from|len)_user|sized_strscpy|read_word_at_a_time|chrnul|(?:rep_)?(?:movs|stos)\w*",
     r"(?:arch_|raw_|instrumented_)?atomic\w*_(?:read|set|add|sub|inc|dec|and|or|xor|xchg|cmpxchg|"
     r"try_cmpxchg|fetch|long)\w*|instrument_\w+|(?:arch_|__)*(?:test|set|clear|change)_(?:and_\w+_)?"
     r"bit(?:_unlock|_lock)?|_?find_(?:first|next|last|nth)_(?:\w+_)?bit(?:_le|_wrap)?",
-    r"_*(?:raw_)?copy_(?:from|to|in)_user(?:_(?:nofault|nmi|inatomic\w*|nocache|flushcache|ll))?|"
+    r"_*(?:arch_|raw_)?copy_(?:from|to|in)_user(?:_(?:nofault|nmi|inatomic\w*|nocache|flushcache|ll))?|"
     r"copy_user_(?:generic\w*|enhanced\w*|fast\w*|short\w*|nocache\w*|handle_tail)|skb_(?:put|push)|"
-    r"_*(?:get|put)_user(?:_\d|_nocheck\w*|_asm\w*)?|_*clear_user(?:_\w+)?|csum_partial\w*",
+    r"_*(?:get|put)_user(?:_\d|_nocheck\w*|_asm\w*)?|_*(?:arch_)?clear_user(?:_\w+)?|"
+    r"csum_partial\w*",
     r"hlist_(?:add|del|move)\w*|__hlist_\w+|"
     r"kasan_check_\w+|__?(?:read|write)_once_size\w*|(?:print_)?hex_dump\w*",
     r"__sanitizer_cov_\w+|(?:clear|copy)_page(?:_(?:rep|erms|orig|mc))?|__fdget\w*|"
-    r"v?sn?c?n?printf|string(?:_nocheck)?|pointer",
+    r"v?sn?c?n?printf|k?v?asprintf|string(?:_nocheck)?|pointer|format_decode|va_format|dentry_name|"
+    r"_*v?printk(?:_(?:emit|store|deferred|default|func|sprint))?|"
+    r"_*(?:net)?dev_(?:emerg|alert|crit|err|warn|notice|info|v?printk\w*|driver_string)",
 )
 
 # Taking and releasing locks, and what lockdep does meanwhile.
@@ -91,7 +94,7 @@ LOCKS = _any_of(
     r"(?:read|write)_(?:lock|unlock|trylock)\w*|"
     r"(?:native_|pv_|__pv_)?queued_(?:spin|read|write)_\w+|__pv_queued_\w+|kvm_wait|"
     r"pv_wait\w*|virt_spin_lock",
-    r"_*mutex_(?:lock|unlock|trylock|optimistic)\w*|_*ww_mutex_\w+|_*rt_mutex_\w+|"
+    r"_*mutex_(?:lock|unlock|trylock|optimistic|(?:can_)?spin)\w*|osq_\w+|owner_on_cpu|_*ww_mutex_\w+|_*rt_mutex_\w+|"
     r"rt_spin_\w+|rtlock_\w+|rt_(?:read|write)_\w+|rwbase_\w+",
     r"_*(?:down|up)(?:_(?:read|write|interruptible|killable|timeout|trylock|nested|non_owner|common|"
     r"nest_lock))*|downgrade_write|_*rwsem_\w+|"
@@ -180,6 +183,15 @@ INTERRUPTS = _any_of(
 # kobjects and what embeds them: the caller's own object was wrong.
 OBJECTS = r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|(?:device|class)_(?:add|put|register|create)\w*"
 
+# Timers, work, RCU callbacks and percpu counters: what their owner asked for too early or too late.
+HANDLES = _any_of(
+    r"(?:try_to_)?(?:del|add|mod|shutdown)_timer\w*|_*(?:hr)?timer_\w+|_*mod_timer\w*|"
+    r"detach_(?:timer|if_pending)",
+    r"_*(?:init|insert|queue|flush|cancel|mod|schedule|enable|disable|start_flush)_"
+    r"(?:delayed_|rcu_)?work(?:_\w+)?|(?:try_to|work)_grab_pending",
+    r"_*call_rcu\w*|debug_rcu_\w+|percpu_counter_\w+|_*vunmap\w*|remove_vm_area",
+)
+
 
 class Skipper:
     """Knows the names of some of these sets."""
@@ -190,7 +202,8 @@ class Skipper:
         self.covers = lru_cache(maxsize=4096)(self._covers)
 
     def _covers(self, name: str) -> bool:
-        return self._pattern.fullmatch(name) is not None
+        # arm64's own string functions have a second name (SYM_FUNC_ALIAS()).
+        return self._pattern.fullmatch(name.removeprefix("__pi_")) is not None
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

@@ -25,7 +25,7 @@ _REFINEMENTS = (
     # lib/refcount.c
     _r(_WARN, r"^refcount_t: ", T.REFCOUNT, "WARNING: refcount bug in {function}"),
     # lib/debugobjects.c
-    _r(_WARN, r"^ODEBUG: ", T.ODEBUG, "WARNING: ODEBUG bug in {function}", kinds.OWNER),
+    _r(_WARN, r"^ODEBUG: ", T.ODEBUG, "WARNING: ODEBUG bug in {function}", kinds.HANDLE),
     # lib/kobject.c
     _r(_WARN, r"^kobject: ", T.KOBJECT, "WARNING: kobject bug in {function}", kinds.OBJECT),
     # lib/list_debug.c, mm/usercopy.c, fs/super.c

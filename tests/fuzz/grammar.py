@@ -9,7 +9,7 @@ DATA = Path(__file__).parents[1] / "data" / "dmesg"
 
 
 def _reports() -> list[tuple[bytes, ...]]:
-    texts = [path.read_bytes() for path in sorted(DATA.glob("*.reports"))]
+    texts = [path.read_bytes() for path in sorted(DATA.rglob("*.reports"))]
     parts = [part for text in texts for part in text.split(b"\n%% ")[1:]]
     return [tuple(part.split(b"\n")[1:]) for part in parts]
 
