@@ -69,8 +69,10 @@ FAULTS = (
     Kind(
         T.WARNING,
         _re(
-            rb"WARNING: (?P<what>kernel stack (?:regs|frame pointer)|can't (?:access registers|"
-            rb"dereference)|stack going in the wrong direction|stack recursion|unrecognized unwind)"
+            rb"WARNING: (?P<what>kernel stack (?:regs|frame pointer)|can't (?:access (?:iret )?"
+            rb"registers|dereference)|stack going in the wrong direction|stack recursion|"
+            rb"unrecognized unwind|bad lookup (?:idx|value)|(?:Bad or missing|Corrupt) \.orc_unw|"
+            rb"missing \w{2,3} value at|unknown (?:[SB]P base reg|\.orc_unwind entry type))"
         ),
         "WARNING: {what}",
         kinds.PLAIN,

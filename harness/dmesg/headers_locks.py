@@ -146,6 +146,13 @@ ATOMIC = (
         "BUG: {what} in {function}",
         kinds.SLEEP,
     ),
+    # kernel/sched/idle.c
+    Kind(
+        T.SCHEDULING_WHILE_ATOMIC,
+        _re(rb"bad: (?P<what>scheduling from the idle thread)"),
+        "BUG: {what} in {function}",
+        kinds.SLEEP,
+    ),
     # kernel/workqueue.c
     Kind(
         T.SCHEDULING_WHILE_ATOMIC,

@@ -192,7 +192,12 @@ OTHERS = (
         traced=False,
     ),
     # kernel/irq/spurious.c
-    Kind(T.IRQ, _re(rb"irq \d+: nobody cared"), "irq: nobody cared", kinds.PLAIN),
+    Kind(
+        T.IRQ,
+        _re(rb"irq (?:\d+: (?P<what>nobody cared)|event \d+: (?P<what2>bogus return value))"),
+        "irq: {what}{what2}",
+        kinds.PLAIN,
+    ),
     # kernel/panic.c
     Kind(
         T.PANIC,

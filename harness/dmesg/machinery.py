@@ -39,7 +39,8 @@ REPORTING = _any_of(
     r"__ubsan_\w+|ubsan_\w+|__sanitizer_\w+|write_comp_data|check_kcov_mode",
     r"__stack_chk_fail|usercopy_abort|__?check_object_size\w*|__?check_heap_object|"
     r"check_(?:bogus_address|page_span|stack_object)|copy_overflow|__copy_overflow",
-    r"(?:init_timer|timer_init)_key|__init_work|debug_print_object|__?debug_object_\w+|debug_object_\w+|__debug_check_no_obj_freed|"
+    r"(?:init_timer|timer_init)_key|__init_work|debug_print_object|_*debug_object_\w+|"
+    r"lookup_object_or_alloc|__debug_check_no_obj_freed|"
     r"debug_check_no_obj_freed|debug_\w+_(?:init|activate|deactivate|free|assert_init)",
     r"refcount_\w+|__refcount_\w+|kref_\w+|__fortify_\w+|fortify_panic",
     r"check_preemption_disabled|debug_smp_processor_id|__this_cpu_preempt_check",
@@ -90,7 +91,7 @@ LOCKS = _any_of(
     r"register_lock_class|assign_lock_key|lookup_chain_\w+|add_chain_\w+|lockdep_\w+|"
     r"debug_check_no_locks_\w+|__?lockdep\w*|touch_work_lockdep_map|hlock_class",
     r"(?:do|_|__)?_?raw_(?:spin|read|write)_(?:rq_|seq)?(?:lock|unlock|trylock|count|bug)\w*|"
-    r"_?spin_(?:lock|unlock|trylock)\w*|"
+    r"_?spin_(?:lock|unlock|trylock)\w*|debug_(?:spin|read|write)_(?:un)?lock_\w+|"
     r"(?:read|write)_(?:lock|unlock|trylock)\w*|"
     r"(?:native_|pv_|__pv_)?queued_(?:spin|read|write)_\w+|__pv_queued_\w+|kvm_wait|"
     r"pv_wait\w*|virt_spin_lock",
@@ -138,7 +139,7 @@ WAITING = _any_of(
     r"_*wait_(?:for|on|event|woken)\w*|do_wait_for_common|_*wait_rcu_gp\w*|"
     r"(?:bit_wait|out_of_line_wait)\w*|_*folio_(?:lock|wait)\w*|__lock_page\w*|"
     r"usleep_range\w*|[ms]sleep(?:_\w+)?|do_nanosleep|hrtimer_nanosleep|"
-    r"autoremove_wake\w*|bit_wait_\w+|"
+    r"autoremove_wake\w*|bit_wait_\w+|dequeue_task\w*|deactivate_task|(?:try_to_)?block_task|"
     r"blk_execute_rq|rwsem_\w+|lock_page|prepare_to_wait\w*|_*sched_\w+",
 )
 

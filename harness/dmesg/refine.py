@@ -85,11 +85,21 @@ def _of_caller(function: str, what: str, skip: Skipper) -> CallCheck:
 
 
 _KMALLOC = _of_caller(r"_*kv?[mzc]?alloc\w*|_*kvrealloc\w*", "kmalloc", kinds.OWNER)
+# An object on the stack that isn't said to be there, or the other way round.
+_ON_STACK = CallCheck(
+    re.compile(r"lookup_object_or_alloc|_*debug_object_\w+"),
+    _r(_WARN, "", T.ODEBUG, "WARNING: ODEBUG bug in {function}", kinds.HANDLE),
+)
 # Files with such functions.
 CALL_CHECKS = {
     "kernel/locking/lockdep.c": _of_caller("", "locking", kinds.LOCKS),
     "mm/util.c": _KMALLOC,
     "mm/slab_common.c": _KMALLOC,
     "mm/slub.c": _KMALLOC,
+    "lib/debugobjects.c": _ON_STACK,
+    "kernel/sched/core.c": CallCheck(
+        re.compile(r"_*might_(?:sleep|resched)"),
+        _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.SLEEP),
+    ),
     "fs/proc/generic.c": _of_caller("", "proc registration", kinds.REGISTERED),
 }

@@ -34,7 +34,7 @@ TRIGGERS = (
     *(b"SError Interrupt", b"Bad mode in", b"nVHE hyp ", b"Kernel memory ", b"kernel memory "),
     *(b"MSR access error", b"nobody cared", b"CFI failure", b"Corrupted page table"),
     *(b"inconsistent lock state", b"Linux version", b"reboot: ", b"kexec_core"),
-    *(b"single bit error", b" overwritten] 0x"),
+    *(b"single bit error", b" overwritten] 0x", b": bogus return value", b"bad: scheduling"),
 )
 # All rows at once: the number of the group is that of the row. It stands at the row's end, so that
 # re sees the row's first byte, and passes over the row where the line has another one.
