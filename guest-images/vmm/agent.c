@@ -4,6 +4,7 @@
  * runs a scenario in a child, "sh COMMAND" a shell; both are answered with the
  * output and "status N".
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,11 +61,17 @@ static int obey_in_child(int port, char *line)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* What the cell left to RCU may complain yet, e.g. the freeing of page tables. */
+/*
+ * What the cell left to RCU may complain yet, e.g. the freeing of page tables.
+ * The recipe of docs/dmesg-data.md has another module in place of ours, and a
+ * trigger may have left RCU so that waiting for it is no good idea.
+ */
 static void settle(void)
 {
 	int fd = open("/dev/noref", O_RDWR);
 
+	if (fd < 0 && errno == ENOENT)
+		return;
 	if (fd < 0 || ioctl(fd, NOREF_SETTLE, NULL))
 		bail_out("waiting for RCU callbacks");
 	close(fd);
