@@ -140,8 +140,9 @@ def build(
 
 def _known(base: Base, variant: str, arch: Arch, cache: Cache, progress: Progress) -> str:
     """The variant's options, without those that this base has never heard of."""
-    names = ("common", variant)
-    text = "\n".join((COMPLAIN / f"{name}.config").read_text() for name in names)
+    version = ".".join(map(str, _number(base.version)))
+    paths = [COMPLAIN / f"{name}.config" for name in ("common", variant, f"{variant}-{version}")]
+    text = "\n".join(path.read_text() for path in paths if path.exists())
 
     def make(into: Path) -> None:
         found: set[str] = set()
