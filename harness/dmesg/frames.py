@@ -48,6 +48,8 @@ _CPU = re.compile(
     r"CPU: (?P<cpu>\d{1,5}) (?:UID: \d{1,10} )?PID: (?P<pid>\d{1,10}) Comm: (?P<comm>.{0,24}?) "
     r"(?:Kdump: loaded )?(?:Not tainted|Tainted: (?P<taint>[A-Z ]{1,60}(?: |$)))"
 )
+# sched_show_task()
+_TASK = re.compile(r"^task:(?P<comm>.{1,24}?) +state:.{0,60}?pid:(?P<pid>\d{1,10})", re.MULTILINE)
 # Longer lines are not worth remembering.
 _COMMON_LINE = 160
 # Lines of somebody else in a row, in the middle of a trace.
@@ -83,7 +85,7 @@ class Trace(msgspec.Struct):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """The task that a report's first `CPU: … PID: …` line names."""
+    """The task that a report's first `CPU: … PID: …` line names, or else its first `task:…`."""
 
     cpu: int | None = None
     pid: int | None = None
@@ -141,6 +143,8 @@ def read_stacks(text: str) -> Stacks:
     stacks = Stacks([], [])
     if cpu := _CPU.search(text):
         stacks.context = _context(cpu)
+    elif task := _TASK.search(text):
+        stacks.context = Context(pid=int(task["pid"]), task=task["comm"])
     trace: Trace | None = None
     section = ""
     called = False

@@ -69,7 +69,8 @@ SLEEP = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.ALLOCATORS, sets.
 WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.HANGING)
 LEAK = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.ALLOCATING)
 STUCK = Skipper(
-    sets.REPORTING, sets.PRIMITIVES, sets.LOCKS, sets.INTERRUPTS, sets.ALLOCATORS, sets.WAITING
+    *(sets.REPORTING, sets.PRIMITIVES, sets.LOCKS, sets.INTERRUPTS),
+    *(sets.SAMPLED, sets.ALLOCATORS, sets.WAITING),
 )
 
 

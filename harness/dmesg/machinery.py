@@ -181,6 +181,18 @@ INTERRUPTS = _any_of(
 )
 
 
+# What a CPU that loops is often caught in, on behalf of whoever loops: checks, clocks, and the
+# stack walks of debugging code.
+SAMPLED = _any_of(
+    r"rcu_is_watching|debug_lockdep_rcu_enabled|match_held_lock|preempt_count_(?:add|sub)|"
+    r"in_lock_functions|get_lock_parent_ip|irq_enter\w*|irqtime_\w+",
+    r"(?:native_|pv_)?sched_clock\w*|local_clock\w*|pvclock_\w+|kvm_clock_\w+|ktime_get\w*|read_tsc",
+    r"unwind_\w+|arch_stack_walk\w*|orc_\w+|stack_(?:access_ok|depot_\w+|trace_\w+)|deref_stack_\w+|"
+    r"update_stack_state|get_stack_info\w*|in_(?:task|irq|entry)_stack|filter_irq_stacks|"
+    r"(?:__)?(?:kernel_text|is_module_text|is_bpf_text|is_ftrace_trampoline|is_kernel)_address",
+)
+
+
 # kobjects and what embeds them: the caller's own object was wrong.
 OBJECTS = r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|(?:device|class)_(?:add|put|register|create)\w*"
 
