@@ -127,6 +127,11 @@ class Draft:
         return self._strangers < _STRANGERS
 
     @property
+    def relayed(self) -> bool:
+        """Whether userspace printed it from a file of the kernel's, without prefixes."""
+        return self.kind.relayed and not self.prefixed
+
+    @property
     def flows(self) -> bool:
         """Lines that look like a report's all belong to this one."""
         return not self.finished or bool(self.panic)

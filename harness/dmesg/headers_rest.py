@@ -85,6 +85,7 @@ MEMORY = (
         kinds.LEAK,
         detail=_OWNER,
         first=True,
+        relayed=True,
     ),
     Kind(
         T.MEMORY_LEAK,

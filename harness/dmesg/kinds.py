@@ -46,6 +46,8 @@ class Kind(msgspec.Struct, frozen=True):
     weak: bool = False
     # other CPUs add their backtraces
     gathers: bool = False
+    # comes in a file, which userspace prints on the console
+    relayed: bool = False
     # no function is to blame
     nobody: bool = False
     # `file` and `line` are the guilty function's, not those of the check that noticed

@@ -204,13 +204,14 @@ class Tracker:
         """Take lines all at once. False: they have to be read singly."""
         if not run.bodies:
             return False
+        draft = self._open.get(run.caller)
         if not run.prefixed and self._stamped is not None:
             # Userspace's, or some are.
-            foreign = base + run.begin > self._stamped
-            if foreign:
+            if base + run.begin <= self._stamped:
+                return False
+            if draft is None or not draft.relayed:
                 self._count(len(run.bodies))
-            return foreign
-        draft = self._open.get(run.caller)
+                return True
         if draft is None or not draft.flows or draft.silent_since(run.time):
             return False
         self._count(len(run.bodies))
@@ -230,9 +231,13 @@ class Tracker:
 
     def _give(self, record: Record) -> None:
         """Give a record that is no header to the report that it belongs to."""
-        if not self._open or self._is_foreign(record.start, record.prefixed):
+        if not self._open:
             return
-        draft = self._open.get(record.caller) or self._guests.get(record.caller)
+        draft = self._open.get(record.caller)
+        foreign = self._is_foreign(record.start, record.prefixed)
+        if foreign and (draft is None or not draft.relayed):
+            return
+        draft = draft or self._guests.get(record.caller)
         if draft is None and _BACKTRACE_OF_CPU.match(record.body):
             draft = next((d for d in reversed(self._open.values()) if d.kind.gathers), None)
             if draft is not None and len(self._guests) < _MAX_GUESTS:
@@ -250,7 +255,7 @@ class Tracker:
     def _conclude(self, draft: Draft, cut_short: bool) -> None:
         if self._guests:
             self._guests = {c: d for c, d in self._guests.items() if d is not draft}
-        if self._is_foreign(draft.start, draft.prefixed):
+        if not draft.relayed and self._is_foreign(draft.start, draft.prefixed):
             return  # userspace wrote it: the kernel's lines have timestamps here
         splat = conclude(draft, cut_short)
         if splat is not None:

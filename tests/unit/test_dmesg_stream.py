@@ -295,3 +295,28 @@ def test_an_endless_report_costs_no_memory(
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < limit * 1e6
+
+
+@pytest.mark.parametrize("caller", ["", "[   T12]"])
+def test_a_leak_that_userspace_reads_from_kmemleak_is_the_kernels_word(caller: str) -> None:
+    leak = (
+        "unreferenced object 0xffff888101234560 (size 64):\n"
+        '  comm "sh", pid 12, jiffies 4294943254\n'
+        "  hex dump (first 32 bytes):\n"
+        "    00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................\n"
+        "  backtrace (crc 45a1f6b0):\n"
+        "    [<00000000a1b2c3d4>] __kmalloc_cache_noprof+0x1/0x2\n"
+        "    [<00000000a1b2c3d5>] lose_{}+0x1/0x2\n"
+        "    [<00000000a1b2c3d6>] caller+0x1/0x2\n\n"
+    )
+    said = "".join(f"[   12.00000{at}]{caller} usb 1-{at}: new device\n" for at in range(9))
+    log = (
+        said + "BUG: memory leak\n" + leak.format("one") + "BUG: memory leak\n" + leak.format("two")
+    )
+    splats = find_splats((log + "$ done\n" + said).encode())
+    assert [(s.type.value, s.function) for s in splats] == [
+        ("MEMORY_LEAK", "lose_one"),
+        ("MEMORY_LEAK", "lose_two"),
+    ]
+    assert [s.corrupted for s in splats] == [False, False]
+    assert all(s.trace[1:] and s.text.endswith("caller+0x1/0x2") for s in splats)
