@@ -31,12 +31,16 @@ REPORTING = _any_of(
     r"__bad_area\w*|show_fault_oops",
     r"el1[ht]?_\w+|el1\w*_handler|brk_handler|call_break_hook|call_el1_break_hook|"
     r"bug_brk_handler|kgdb_\w+",
+    r"handle_(?:page_fault|stack_overflow|bad_stack)|(?:panic|_)_bad_stack|ve_raise_fault|math_error|"
+    r"arm64_(?:notify_die|serror_panic)|_*panic_unhandled|bad_(?:mode|el0_sync)|do_bad|"
+    r"do_alignment_fault|do_tag_recovery|report_tag_fault|reserved_fault_\w+|single_step_handler",
     # not KASAN's own tests, which are what its reports in CI are of
     r"kasan_(?!atomics|bitops|global|stack_oob|alloca_oob|memchr|memcmp|strings)\w+|"
-    r"k[mc]san_\w+|__k[amc]san_\w+|__?(?:hw)?asan_\w+|__msan_\w+|__tsan_\w+|kfence_\w+|"
+    r"k[mc]san_\w+|_+k[amc]san_\w+|__?(?:hw)?asan_\w+|__msan_\w+|__tsan_\w+|kfence_\w+|"
     r"__kfence_\w+|check_memory_region(?:_inline)?|print_(?:report|address_description)\w*|"
     r"end_report|check_region_inline|describe_object\w*|tsan_\w+",
-    r"__ubsan_\w+|ubsan_\w+|__sanitizer_\w+|write_comp_data|check_kcov_mode",
+    r"__ubsan_\w+|ubsan_\w+|handle_(?:overflow|null_ptr_deref|misaligned_access|object_size_mismatch)|"
+    r"__sanitizer_\w+|write_comp_data|check_kcov_mode",
     r"__stack_chk_fail|usercopy_abort|__?check_object_size\w*|__?check_heap_object|"
     r"check_(?:bogus_address|page_span|stack_object)|copy_overflow|__copy_overflow",
     r"(?:init_timer|timer_init)_key|__init_work|debug_print_object|_*debug_object_\w+|"
@@ -89,6 +93,7 @@ LOCKS = _any_of(
     r"(?:lock_)?chain_key|redundant|no_locks\w*)|find_held_lock|"
     r"validate_chain|mark_(?:lock|usage|held)\w*|valid_state|reacquire_held_locks|"
     r"register_lock_class|assign_lock_key|lookup_chain_\w+|add_chain_\w+|lockdep_\w+|"
+    r"save_trace|add_lock_to_list|__bfs\w*|look_up_lock_class|lock_(?:sync|(?:un|re)?pin_lock)|"
     r"debug_check_no_locks_\w+|__?lockdep\w*|touch_work_lockdep_map|hlock_class",
     r"(?:do|_|__)?_?raw_(?:spin|read|write)_(?:rq_|seq)?(?:lock|unlock|trylock|count|bug)\w*|"
     r"_?spin_(?:lock|unlock|trylock)\w*|debug_(?:spin|read|write)_(?:un)?lock_\w+|"

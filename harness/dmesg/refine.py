@@ -44,6 +44,14 @@ _REFINEMENTS = (
     ),
     _r(_WARN_BUG, r"^VFS: Busy inodes after unmount", T.VFS_BUSY, "VFS: Busy inodes after unmount"),
     _r(_WARN_BUG, r"^CFI failure at ", T.CFI, "CFI failure in {function}"),
+    # rcu_sleep_check()
+    _r(
+        frozenset({T.SUSPICIOUS_RCU}),
+        r"Illegal context switch in RCU",
+        T.SUSPICIOUS_RCU,
+        "WARNING: suspicious RCU usage in {function}",
+        kinds.SLEEP,
+    ),
     # kernel/sched/core.c, kernel/panic.c, arch/arm64/kernel/traps.c
     _r(
         _PANIC,
