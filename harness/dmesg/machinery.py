@@ -69,7 +69,8 @@ PRIMITIVES = _any_of(
     r"_*(?:mem(?:cpy|set|move|cmp|chr|scan)|str(?:n|l|s|r)?(?:len|cpy|cmp|cat|chr|str|dup|"
     r"casecmp|scpy|spn|pbrk|sep)|stpcpy)(?:\d+|_(?:inv|orig|erms|avx\w*|user|nofault|pad|and_pad|"
     r"flushcache|fromio|toio|io|from_user|from_kernel_nofault|from_user_nofault|user_nofault))*|"
-    r"strn(?:cpy_from|len)_user|sized_strscpy|read_word_at_a_time|chrnul|(?:rep_)?(?:movs|stos)\w*",
+    r"strn(?:cpy_from|len)_user|sized_strscpy|read_word_at_a_time|strn?chrnul|strcspn|bcmp|"
+    r"do_strn(?:cpy_from|len)_user|check_zeroed_user|(?:rep_)?(?:movs|stos)\w*",
     r"(?:arch_|raw_|instrumented_)?atomic\w*_(?:read|set|add|sub|inc|dec|and|or|xor|xchg|cmpxchg|"
     r"try_cmpxchg|fetch|long)\w*|instrument_\w+|(?:arch_|__)*(?:test|set|clear|change)_(?:and_\w+_)?"
     r"bit(?:_unlock|_lock)?|_?find_(?:first|next|last|nth)_(?:\w+_)?bit(?:_le|_wrap)?",
@@ -80,7 +81,9 @@ PRIMITIVES = _any_of(
     r"hlist_(?:add|del|move)\w*|__hlist_\w+|"
     r"kasan_check_\w+|__?(?:read|write)_once_size\w*|(?:print_)?hex_dump\w*",
     r"__sanitizer_cov_\w+|(?:clear|copy)_page(?:_(?:rep|erms|orig|mc))?|__fdget\w*|"
-    r"v?sn?c?n?printf|k?v?asprintf|string(?:_nocheck)?|pointer|format_decode|va_format|dentry_name|"
+    r"v?sn?c?n?printf|k?v?asprintf|string(?:_nocheck)?|pointer|format_decode|va_format|"
+    r"(?:hex|ip[46]?(?:_addr|_compressed)?|mac_address|uuid|symbol|escaped|bitmap|fwnode|pointer)"
+    r"_string|(?:file_)?dentry_name|bdev_name|widen_string|check_pointer|number|bstr_printf|v?sscanf|"
     r"_*v?printk(?:_(?:emit|store|deferred|default|func|sprint))?|"
     r"_*(?:net)?dev_(?:emerg|alert|crit|err|warn|notice|info|v?printk\w*|driver_string)",
 )
@@ -96,14 +99,16 @@ LOCKS = _any_of(
     r"save_trace|add_lock_to_list|__bfs\w*|look_up_lock_class|lock_(?:sync|(?:un|re)?pin_lock)|"
     r"debug_check_no_locks_\w+|__?lockdep\w*|touch_work_lockdep_map|hlock_class",
     r"(?:do|_|__)?_?raw_(?:spin|read|write)_(?:rq_|seq)?(?:lock|unlock|trylock|count|bug)\w*|"
-    r"_?spin_(?:lock|unlock|trylock)\w*|debug_(?:spin|read|write)_(?:un)?lock_\w+|"
+    r"_?spin_(?:lock|unlock|trylock)\w*|debug_(?:spin|read|write)_(?:un)?lock\w*|"
     r"(?:read|write)_(?:lock|unlock|trylock)\w*|"
     r"(?:native_|pv_|__pv_)?queued_(?:spin|read|write)_\w+|__pv_queued_\w+|kvm_wait|"
     r"pv_wait\w*|virt_spin_lock",
-    r"_*mutex_(?:lock|unlock|trylock|optimistic|(?:can_)?spin)\w*|osq_\w+|owner_on_cpu|_*ww_mutex_\w+|_*rt_mutex_\w+|"
-    r"rt_spin_\w+|rtlock_\w+|rt_(?:read|write)_\w+|rwbase_\w+",
+    r"_*mutex_(?:lock|unlock|trylock|optimistic|(?:can_)?spin|add_waiter|remove_waiter|"
+    r"handoff)\w*|debug_mutex_\w+|_*atomic_dec_and_(?:mutex_)?lock|osq_\w+|owner_on_cpu|_*ww_mutex_\w+|_*rt_mutex_\w+|"
+    r"_*rt_spin_\w+|rtlock_\w+|rt_(?:read|write)_\w+|_*rwbase_\w+|rtmutex_spin_\w+|"
+    r"task_blocks_on_rt_mutex",
     r"_*(?:down|up)(?:_(?:read|write|interruptible|killable|timeout|trylock|nested|non_owner|common|"
-    r"nest_lock))*|downgrade_write|_*rwsem_\w+|"
+    r"nest_lock))*|_*downgrade_write|_*rwsem_\w+|"
     r"_*percpu_(?:down|up|rwsem|init_rwsem)\w*|_*cpus_read_\w+|_*seq(?:count|lock)_\w+|"
     r"_*bit_spin_\w+|_*local_lock\w*|"
     r"_*rcu_(?:read_lock|read_unlock|lock_acquire|lock_release|dereference|lockdep)\w*|"
@@ -122,15 +127,17 @@ SLABS = _any_of(
     r"(?:_|__|___)?slab_\w+|"
     r"do_slab_free|allocate_slab|new_slab\w*|discard_slab|cache_\w+_objects?|qlist_\w+|"
     r"get_partial\w*|unfreeze_partials|deactivate_slab|put_cpu_partial|"
-    r"alloc_single_from_\w+|free_to_partial_list",
+    r"alloc_single_from_\w+|free_to_partial_list|_+cache_free|_*put_partials|_*unfreeze_partials|"
+    # the sheaves of 6.18
+    r"_*pcs_\w+|(?:alloc_from|_*free_to)_pcs\w*|barn_\w+|_*refill_objects\w*|\w+_sheaf\w*|cache_from_obj",
 )
 ALLOCATORS = _any_of(
     SLABS,
     r"_*alloc_pages\w*|_*get_free_pages\w*|get_zeroed_page\w*|get_page_from_freelist|prep_new_page|"
     r"_*free_pages?(?:_(?:nolock|exact|prepare|ok|bulk|core|and_swap_cache|is_bad\w*))?|"
-    r"post_alloc_hook|rmqueue\w*|_*folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
+    r"post_alloc_hook|_*rmqueue\w*|_*folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
     r"free_the_page|__?free_one_page|free_pcp_prepare|_*alloc_frozen_pages\w*|"
-    r"_*folios?_put(?:_refs)?|__put_page|put_page|release_pages|free_pages_and_swap_cache|"
+    r"_*folios?_put(?:_refs|_small|_large)?|__put_page|put_page|release_pages|free_pages_and_swap_cache|"
     r"mempool_(?:alloc|free|create|destroy|init|exit|resize|k?v?malloc|kv?free)(?:_(?:slab|pages|node|"
     r"noprof|preallocated|pool|bulk))*|"
     r"_*percpu_alloc\w*|pcpu_alloc(?:_noprof|_area|_chunk)?|__alloc_percpu\w*|kmemleak_\w+|"
@@ -151,7 +158,7 @@ WAITING = _any_of(
 # What a hung task waits in: any lock, also one that has a name of its own.
 HANGING = _any_of(
     r"\w+_lock(?:_(?:killable|interruptible|nested|common|slow\w*|io))?|\w*wait\w*|"
-    r"__lock_\w+|\w*_slowlock\w*|\w*completion\w*|_*synchronize_\w+|rcu_barrier\w*|srcu_barrier|cancel_delayed_work\w*|"
+    r"__lock_\w+|\w*_slowlock\w*|\w*completion\w*|_*synchronize_\w+|(?:kvfree_)?rcu_barrier\w*|srcu_barrier|cancel_delayed_work\w*|"
     r"kthread_(?:stop|park|flush)\w*",
 )
 
