@@ -20,10 +20,10 @@ REPORTING = _any_of(
     r"(?:__)?dump_stack(?:_lvl)?",
     r"show_(?:stack|regs|trace_log_lvl|regs_print_info)\w*",
     r"(?:dump|unwind)_backtrace\w*",
-    r"__warn(?:_\w+)?|warn_slowpath_\w+|__?report_bug\w*|handle_bug|bug_handler|fixup_bug",
+    r"__warn(?:_\w+)?|warn_slowpath_\w+|_*report_bug\w*|handle_bug|bug_handler|fixup_bug",
     r"v?panic|nmi_panic|check_panic_on_warn|(?:__)?die(?:_\w+)?|oops_\w+|crash_kexec\w*",
     r"(?:asm_)?exc_\w+|(?:asm_|__)?sysvec_\w+|asm_call_\w+|run_\w+_on_irqstack\w*|do_(?:trap|error_trap|invalid_op|divide_error|"
-    r"general_protection|page_fault|user_addr_fault|kern_addr_fault)|__?do_page_fault|"
+    r"general_protection|page_fault|user_addr_fault|kern_addr_fault)|_*do_page_fault|"
     r"__do_kernel_fault|do_(?:translation_fault|mem_abort|sp_pc_abort|bad_area|sea|"
     r"tag_check_fault|debug_exception|el1_\w+|undefinstr|serror)|die_kernel_fault|no_context",
     r"invalid_op|page_fault|general_protection|divide_error|error_entry|double_fault|"
@@ -36,12 +36,12 @@ REPORTING = _any_of(
     r"do_alignment_fault|do_tag_recovery|report_tag_fault|reserved_fault_\w+|single_step_handler",
     # not KASAN's own tests, which are what its reports in CI are of
     r"kasan_(?!atomics|bitops|global|stack_oob|alloca_oob|memchr|memcmp|strings)\w+|"
-    r"k[mc]san_\w+|_+k[amc]san_\w+|__?(?:hw)?asan_\w+|__msan_\w+|__tsan_\w+|kfence_\w+|"
+    r"k[mc]san_\w+|_+k[amc]san_\w+|_*(?:hw)?asan_\w+|__msan_\w+|__tsan_\w+|kfence_\w+|"
     r"__kfence_\w+|check_memory_region(?:_inline)?|print_(?:report|address_description)\w*|"
     r"end_report|check_region_inline|describe_object\w*|tsan_\w+",
     r"__ubsan_\w+|ubsan_\w+|handle_(?:overflow|null_ptr_deref|misaligned_access|object_size_mismatch)|"
     r"__sanitizer_\w+|write_comp_data|check_kcov_mode",
-    r"__stack_chk_fail|usercopy_abort|__?check_object_size\w*|__?check_heap_object|"
+    r"__stack_chk_fail|usercopy_abort|_*check_object_size\w*|_*check_heap_object|"
     r"check_(?:bogus_address|page_span|stack_object)|copy_overflow|__copy_overflow",
     r"(?:init_timer|timer_init)_key|__init_work|debug_print_object|_*debug_object_\w+|"
     r"lookup_object_or_alloc|__debug_check_no_obj_freed|"
@@ -49,7 +49,7 @@ REPORTING = _any_of(
     r"refcount_\w+|__refcount_\w+|kref_\w+|__fortify_\w+|fortify_panic",
     r"check_preemption_disabled|debug_smp_processor_id|__this_cpu_preempt_check",
     r"__might_(?:sleep|resched|fault)|___might_sleep|might_(?:fault|sleep)\w*|"
-    r"__?cant_(?:sleep|migrate)|__schedule_bug|schedule_debug\w*",
+    r"_*cant_(?:sleep|migrate)|__schedule_bug|schedule_debug\w*",
     r"_*list_(?:add|del|move|replace|splice|cut|bulk)(?:_(?:entry|valid|or_report|tail|rcu|init|"
     r"careful|position|move|first|last))*",
     r"bad_page\w*|print_bad_(?:pte|page_map)|check_(?:new|free)_pages?\w*|free_page_is_bad\w*|"
@@ -79,7 +79,7 @@ PRIMITIVES = _any_of(
     r"_*(?:get|put)_user(?:_\d|_nocheck\w*|_asm\w*)?|_*(?:arch_)?clear_user(?:_\w+)?|"
     r"csum_partial\w*",
     r"hlist_(?:add|del|move)\w*|__hlist_\w+|"
-    r"kasan_check_\w+|__?(?:read|write)_once_size\w*|(?:print_)?hex_dump\w*",
+    r"kasan_check_\w+|_*(?:read|write)_once_size\w*|(?:print_)?hex_dump\w*",
     r"__sanitizer_cov_\w+|(?:clear|copy)_page(?:_(?:rep|erms|orig|mc))?|__fdget\w*|"
     r"v?sn?c?n?printf|k?v?asprintf|string(?:_nocheck)?|pointer|format_decode|va_format|"
     r"(?:hex|ip[46]?(?:_addr|_compressed)?|mac_address|uuid|symbol|escaped|bitmap|fwnode|pointer)"
@@ -97,7 +97,7 @@ LOCKS = _any_of(
     r"validate_chain|mark_(?:lock|usage|held)\w*|valid_state|reacquire_held_locks|"
     r"register_lock_class|assign_lock_key|lookup_chain_\w+|add_chain_\w+|lockdep_\w+|"
     r"save_trace|add_lock_to_list|__bfs\w*|look_up_lock_class|lock_(?:sync|(?:un|re)?pin_lock)|"
-    r"debug_check_no_locks_\w+|__?lockdep\w*|touch_work_lockdep_map|hlock_class",
+    r"debug_check_no_locks_\w+|_*lockdep\w*|touch_work_lockdep_map|hlock_class",
     r"(?:do|_|__)?_?raw_(?:spin|read|write)_(?:rq_|seq)?(?:lock|unlock|trylock|count|bug)\w*|"
     r"_?spin_(?:lock|unlock|trylock)\w*|debug_(?:spin|read|write)_(?:un)?lock\w*|"
     r"(?:read|write)_(?:lock|unlock|trylock)\w*|"
@@ -127,7 +127,7 @@ SLABS = _any_of(
     r"(?:_|__|___)?slab_\w+|"
     r"do_slab_free|allocate_slab|new_slab\w*|discard_slab|cache_\w+_objects?|qlist_\w+|"
     r"get_partial\w*|unfreeze_partials|deactivate_slab|put_cpu_partial|"
-    r"alloc_single_from_\w+|free_to_partial_list|_+cache_free|_*put_partials|_*unfreeze_partials|"
+    r"alloc_single_from_\w+|free_to_partial_list|_+cache_free|_*free_slab|_*put_partials|_*unfreeze_partials|"
     # the sheaves of 6.18
     r"_*pcs_\w+|(?:alloc_from|_*free_to)_pcs\w*|barn_\w+|_*refill_objects\w*|\w+_sheaf\w*|cache_from_obj",
 )
@@ -136,7 +136,7 @@ ALLOCATORS = _any_of(
     r"_*alloc_pages\w*|_*get_free_pages\w*|get_zeroed_page\w*|get_page_from_freelist|prep_new_page|"
     r"_*free_pages?(?:_(?:nolock|exact|prepare|ok|bulk|core|and_swap_cache|is_bad\w*))?|"
     r"post_alloc_hook|_*rmqueue\w*|_*folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
-    r"free_the_page|__?free_one_page|free_pcp_prepare|_*alloc_frozen_pages\w*|"
+    r"free_the_page|_*free_one_page|free_pcp_prepare|_*alloc_frozen_pages\w*|"
     r"_*folios?_put(?:_refs|_small|_large)?|__put_page|put_page|release_pages|free_pages_and_swap_cache|"
     r"mempool_(?:alloc|free|create|destroy|init|exit|resize|k?v?malloc|kv?free)(?:_(?:slab|pages|node|"
     r"noprof|preallocated|pool|bulk))*|"
@@ -174,7 +174,7 @@ ENTRIES = _any_of(
     r"process_(?:one_work|scheduled_works)|rcu_(?:do_batch|core\w*|cpu_kthread)|"
     r"(?:__)?do_softirq|handle_softirqs|run_ksoftirqd|smpboot_thread_fn|irq_exit\w*|"
     r"call_timer_fn|__run_timers?(?:\.part)?|run_timer_\w+|el0\w*|el1\w*|invoke_syscall\w*|"
-    r"asm_\w+|call_softirq|__irq_exit_rcu|x64_sys_call|__?do_fast_syscall_\w+",
+    r"asm_\w+|call_softirq|__irq_exit_rcu|x64_sys_call|_*do_fast_syscall_\w+",
 )
 
 # A CPU that is stuck is stopped by an interrupt that then reports it.
