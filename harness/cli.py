@@ -21,7 +21,7 @@ from harness.compare import compare as compare_series
 from harness.dmesg_command import dmesg
 from harness.errors import EXIT_INFRA, EXIT_OK, EXIT_USER, NorefError
 from harness.machine.accel import choose_accel
-from harness.machine.arches import ARCHES, find_arch
+from harness.machine.arches import ARCHES, arch_of_mode, find_arch
 from harness.mutants import hunt_mutants
 from harness.order import Order
 from harness.report import files
@@ -50,7 +50,6 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             envvar="KERNEL_SRC",
             help="The base as a tree, a git checkout or a tarball, instead of Debian's package.",
         ),
-        click.option("--arch", envvar="ARCH", default=_ARCH, type=click.Choice([*ARCHES])),
         click.option(
             "--config", type=click.Path(exists=True, path_type=Path), help="More Kconfig options."
         ),
@@ -87,6 +86,17 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
     ]
     return _with(options, command)
+
+
+def _arch(*more: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the option that names an architecture, or one of a few words more."""
+    return click.option(
+        "--arch",
+        envvar="ARCH",
+        default=_ARCH,
+        type=click.Choice([*ARCHES, *more]),
+        help="Architecture of L1.",
+    )
 
 
 def _series(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -156,7 +166,7 @@ def _order(
         workers=workers or os.cpu_count() or 1,
         limits=Limits(boot=boot_timeout, cell=timeout),
         results=results,
-        options=_options(version, kernel_src, series, arch, config, guest_images, mutant),
+        options=_options(version, kernel_src, series, config, guest_images, mutant),
         mutant=mutant,
     )
 
@@ -165,12 +175,14 @@ def _options(
     version: str,
     kernel_src: str | None,
     series: str,
-    arch: str,
     config: Path | None,
     guest_images: Path,
     mutant: Path | None,
 ) -> str:
-    """Write down what chooses kernels and scenarios, where it isn't the default."""
+    """Write down what chooses kernels and scenarios, where it isn't the default.
+
+    The architecture is that of a cell's mode.
+    """
     words: list[str] = []
     if version != _VERSION:
         words += ["--base", version]
@@ -178,8 +190,6 @@ def _options(
         words += ["--kernel-src", _absolute(kernel_src)]
     if series != _SERIES:
         words += ["--series", _absolute(series)]
-    if arch != _ARCH:
-        words += ["--arch", arch]
     if config:
         words += ["--config", _absolute(str(config))]
     if guest_images != _GUEST_IMAGES:
@@ -214,19 +224,23 @@ def cli() -> None:
 
 @cli.command()
 @_series
+@_arch("all")
 @_common
 @_selection
-def test(modes: tuple[str, ...], scenarios: tuple[str, ...], full: bool, **common: Any) -> int:
+def test(
+    arch: str, modes: tuple[str, ...], scenarios: tuple[str, ...], full: bool, **common: Any
+) -> int:
     """Build every kernel of the series, run all cells in all modes, judge, and show the table."""
-    order = _order(**common)
+    orders = [_order(arch=name, **common) for name in (ARCHES if arch == "all" else [arch])]
     console = Console(width=_WIDTH)
     with progress(console) as bar:
-        result, folder = job.test(order, modes, scenarios, full, bar)
+        result, folder = job.test(orders, modes, scenarios, full, bar)
     _report(console, folder, lambda: write_all(result, folder), partial(show, result))
     return result.status
 
 
 @cli.command()
+@_arch()
 @_common
 @_selection
 @click.argument("series", nargs=-1, required=True)
@@ -252,6 +266,7 @@ def compare(
 
 
 @cli.command("mutants")
+@_arch()
 @_common
 @click.option(
     "--dir",
@@ -282,6 +297,13 @@ def mutants_(names: tuple[str, ...], folder: Path | None, every: bool, **common:
     return result.status
 
 
+def _by_mode(cell: str) -> str:
+    """Return the name of the architecture that has the cell's mode, the default one if none has."""
+    words = cell.strip("/").split("/")
+    found = arch_of_mode(words[1]) if len(words) > 1 else None
+    return found.name if found else _ARCH
+
+
 @cli.command()
 @_series
 @_mutant
@@ -290,6 +312,7 @@ def mutants_(names: tuple[str, ...], folder: Path | None, every: bool, **common:
 @click.option("--repeat", type=click.IntRange(1), default=1, help="How many times in a row.")
 def run(cell: str, repeat: int, **common: Any) -> int:
     """Run one CELL again, KERNEL/MODE/BACKING/MAPPING/SCENARIO, and show all that was seen."""
+    common["arch"] = _by_mode(cell)
     console = Console(width=_WIDTH)
     with progress(console) as bar:
         result, folder = job.rerun(_order(**common), cell, repeat, bar)
@@ -300,12 +323,15 @@ def run(cell: str, repeat: int, **common: Any) -> int:
 @cli.command("shell")
 @_series
 @_mutant
+@_arch()
 @_common
 @click.option("--kernel", default="base", help="Which kernel: `base`, or e.g. `noref+4`.")
 @click.option("--mode", default="", help="Which mode; the architecture's first if left out.")
 @click.argument("command", nargs=-1)
 def shell_(kernel: str, mode: str, command: tuple[str, ...], **common: Any) -> int:
     """Boot a kernel and give a shell in L1 over SSH, or run COMMAND there."""
+    if found := arch_of_mode(mode):
+        common["arch"] = found.name
     console = Console(width=_WIDTH, stderr=True)
     with ExitStack() as stack:
         with progress(console) as bar:
@@ -314,18 +340,20 @@ def shell_(kernel: str, mode: str, command: tuple[str, ...], **common: Any) -> i
 
 
 @cli.command()
-@click.option("--arch", default="x86_64", type=click.Choice([*ARCHES]))
+@_arch("all")
 @click.option("--packages", "only_packages", is_flag=True, help="Debian packages, one a line.")
 @click.option("--kernel-src", envvar="KERNEL_SRC")
 def doctor(arch: str, only_packages: bool, kernel_src: str | None) -> int:
     """Say what this machine lacks, and which accelerator L1 would get."""
-    architecture = find_arch(arch)
-    missing = missing_tools(architecture, None if kernel_src else "6.12")
+    architectures = [find_arch(name) for name in (ARCHES if arch == "all" else [arch])]
+    lacking = (missing_tools(one, None if kernel_src else "6.12") for one in architectures)
+    missing = tuple(dict.fromkeys(tool for tools in lacking for tool in tools))
     if only_packages:
         for package in packages(missing):
             click.echo(package)
         return 0
-    click.echo(choose_accel(architecture).why)
+    for one in architectures:
+        click.echo(f"{one.name}: {choose_accel(one).why}")
     for tool in missing:
         optional = ", optional" if tool.optional else ""
         click.echo(f"missing: {tool.what} (package {tool.package}{optional})")

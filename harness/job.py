@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from harness.build.cache import Cache
 from harness.build.kernel import FailedKernel, build_kernels
 from harness.build.tools import missing_tools, packages
 from harness.errors import InfraError, UserError
-from harness.judge.result import KernelState, RunResult, Setting, judge_run
+from harness.judge.result import KernelState, RunResult, Setting, judge_run, together
 from harness.machine.accel import choose_accel
 from harness.machine.shell import connect, interact, run_command
 from harness.model import BuiltKernel, Cell, Outcome, Value
@@ -39,22 +39,31 @@ class Ran(Value):
 
 
 def test(
-    order: Order,
+    orders: Sequence[Order],
     modes: Sequence[str],
     scenarios: Sequence[str],
     full: bool,
     progress: Progress,
 ) -> tuple[RunResult, Path]:
-    """Build all kernels, run all cells, judge; return the result and the folder of evidence."""
-    started = time.monotonic()
-    choice = choose(order, modes, scenarios, full=full)
-    sources, site = _prepare(order, progress)
-    built = site.build(order, sources, sources.steps)
-    labels = [kernel.label for kernel in built if isinstance(kernel, BuiltKernel)]
-    cells = plan_cells(choice.scenarios, order.arch, labels, choice.modes, full=full)
-    ran = site.run(order, [(order, built, cells)])
-    complete = len(labels) == len(built) and not modes and not scenarios
-    return _conclude(order, sources, site, built, ran, started, complete), ran.folder
+    """Build all kernels, run all cells, judge; return the result and the folder of evidence.
+
+    The orders differ in their architecture alone.
+    """
+    choices = [choose(order, modes, scenarios, full=full) for order in orders]
+    prepared = [_prepare(order, progress) for order in orders]
+    with run_folder(orders[0].results) as folder:
+        results = []
+        for order, choice, (sources, site) in zip(orders, choices, prepared, strict=True):
+            started = time.monotonic()
+            built = site.build(order, sources, sources.steps)
+            labels = [kernel.label for kernel in built if isinstance(kernel, BuiltKernel)]
+            cells = plan_cells(choice.scenarios, order.arch, labels, choice.modes, full=full)
+            ran = site.run(order, [(order, built, cells)], folder)
+            complete = len(labels) == len(built) and not modes and not scenarios
+            results.append(_conclude(order, sources, site, built, ran, started, complete))
+            if ran.stopped:
+                break
+    return together(results), folder
 
 
 def rerun(order: Order, text: str, repeat: int, progress: Progress) -> tuple[RunResult, Path]:
@@ -129,15 +138,19 @@ class Site:
         self,
         order: Order,
         plan: Sequence[tuple[Order, Sequence[BuiltKernel | FailedKernel], Sequence[Cell]]],
+        folder: Path | None = None,
     ) -> Ran:
-        """Run cells, each entry of the plan on its own kernels; order says how."""
+        """Run cells, each entry of the plan on its own kernels; order says how.
+
+        folder: where the evidence goes, a new folder if None.
+        """
         groups = [group for entry in plan for group in _groups(*entry)]
         count = sum(len(group.cells) for group in groups)
         with (
-            run_folder(order.results) as folder,
+            nullcontext(folder) if folder else run_folder(order.results) as results,
             lifetime.scratch(order.cache / "tmp") as scratch,
         ):
-            places = Places(results=folder, scratch=scratch, scenarios=scenario_names(order))
+            places = Places(results=results, scratch=scratch, scenarios=scenario_names(order))
             self.progress.step(f"running {count} cells", count)
             outcomes, stopped = run_groups(
                 groups,
@@ -148,7 +161,7 @@ class Site:
                 workers_for(order.workers),
                 lambda _: self.progress.advance(1),
             )
-        return Ran(outcomes=tuple(outcomes), stopped=stopped, folder=folder)
+        return Ran(outcomes=tuple(outcomes), stopped=stopped, folder=results)
 
 
 def _prepare(order: Order, progress: Progress) -> tuple[Sources, Site]:

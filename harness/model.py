@@ -75,12 +75,16 @@ class Mode(Value):
 class Arch(Value):
     """All that differs between architectures outside the guest images.
 
+    host: what `uname -m` says on a machine of that kind; debian: what Debian calls it.
     options: for L1's kernel command line, whatever the mode.
-    machine, cpu: QEMU's -M and -cpu under emulation; nested: host CPU flag and vendor module of
-    each kind of hardware virtualization that gives L1 a KVM of its own.
+    machine, cpu: QEMU's -M and -cpu; emulated: what emulation adds to -M; nmi: QEMU can send one.
+    nested: host CPU flag and vendor module of each kind of hardware virtualization that gives L1
+    a KVM of its own; nested_extension: the number of the KVM extension that says so instead.
     """
 
     name: str
+    host: str
+    debian: str
     kbuild: str
     image: str
     cross: str
@@ -91,6 +95,9 @@ class Arch(Value):
     options: tuple[str, ...]
     modes: tuple[Mode, ...]
     nested: tuple[tuple[str, str], ...]
+    emulated: str = ""
+    nested_extension: int = 0
+    nmi: bool = True
 
 
 class BuiltKernel(Value):

@@ -49,7 +49,8 @@ def hunt_mutants(
     bundled = order.bundled / order.version
     series = sorted(path.parent.name for path in bundled.glob("*/series"))
     mutants = read_mutants(folder or bundled / "mutants", names, series)
-    _check(mutants, scenario_names(order))
+    _check(mutants, [scenario.name for scenario in read_catalogue(order.guest)])
+    mutants = _of_arch(mutants, order.arch.name, named=bool(names))
     site = Site(order, progress)
     placed = [(m, m.series or _find_series(order, m, series, site)) for m in mutants]
     placed.sort(key=lambda pair: (pair[1], pair[0].name))
@@ -92,6 +93,18 @@ def _check(mutants: Sequence[Mutant], known: Sequence[str]) -> None:
         other = seen.setdefault((mutant.series, mutant.name), mutant.path)
         if other != mutant.path:
             raise UserError(tried, f"{other} has the same name", "rename one of them")
+
+
+def _of_arch(mutants: Sequence[Mutant], arch: str, *, named: bool) -> list[Mutant]:
+    """Leave out what is a bug on another architecture alone; named: somebody asked for each."""
+    others = [mutant for mutant in mutants if mutant.arch not in ("", arch)]
+    if others and (named or len(others) == len(mutants)):
+        raise UserError(
+            f"choosing mutants for {arch}",
+            f"{others[0].name} is one for {others[0].arch}",
+            f"use --arch {others[0].arch}",
+        )
+    return [mutant for mutant in mutants if mutant not in others]
 
 
 def _find_series(order: Order, mutant: Mutant, series: Sequence[str], site: Site) -> str:

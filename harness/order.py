@@ -76,8 +76,9 @@ def choose(order: Order, modes: Sequence[str], scenarios: Sequence[str], *, full
 
 
 def scenario_names(order: Order) -> tuple[str, ...]:
-    """Return the names in the scenario list."""
-    return tuple(scenario.name for scenario in read_catalogue(order.guest))
+    """Return the names in the scenario list of what the architecture has."""
+    arch = order.arch.name
+    return tuple(s.name for s in read_catalogue(order.guest) if arch in (s.arches or (arch,)))
 
 
 def read_sources(order: Order, base: Base) -> Sources:

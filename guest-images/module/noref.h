@@ -2,6 +2,8 @@
 #ifndef NOREF_H
 #define NOREF_H
 
+#include <linux/atomic.h>
+#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/types.h>
@@ -49,6 +51,15 @@ int noref_alloc_set(const struct noref_backing *backing, struct noref_set *set,
 /* Free what the set was made of; its pages stay on the ledger. */
 void noref_free_chunks(const struct noref_backing *backing, struct noref_set *set);
 
+#define NOREF_MAX_COUNTERS	8
+
+/* What counts the calls of one function. */
+struct noref_counter {
+	struct kprobe probe;
+	char function[NOREF_FUNCTION_LEN];
+	atomic64_t calls;
+};
+
 struct noref_region;
 
 /* How memory gets into a VMA; @mmap runs under the region's lock. */
@@ -78,12 +89,16 @@ struct noref_region {
 	struct noref_set sets[2];
 	struct noref_set *front;
 	struct noref_set *spare;
+	struct noref_counter counters[NOREF_MAX_COUNTERS];
+	unsigned int ncounters;
 };
 
 /* NULL if there is no such function, or it can't be probed. */
 void *noref_find_function(const char *name);
 int noref_age(unsigned int how, unsigned long start, unsigned long end);
 int noref_adopt(struct noref_region *region, const struct noref_adopt *adopt);
+int noref_count(struct noref_region *region, struct noref_calls *calls);
+void noref_end_counting(struct noref_region *region);
 int noref_fill_ledger(struct noref_region *region, struct noref_page *entries);
 
 #endif /* NOREF_H */

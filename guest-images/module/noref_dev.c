@@ -228,6 +228,20 @@ static int noref_take(struct noref_region *region, void __user *arg)
 	return noref_adopt(region, &adopt);
 }
 
+static int noref_ask_calls(struct noref_region *region, void __user *arg)
+{
+	struct noref_calls calls;
+	int r;
+
+	if (copy_from_user(&calls, arg, sizeof(calls)))
+		return -EFAULT;
+	calls.function[NOREF_FUNCTION_LEN - 1] = '\0';
+	r = noref_count(region, &calls);
+	if (r)
+		return r;
+	return copy_to_user(arg, &calls, sizeof(calls)) ? -EFAULT : 0;
+}
+
 static long noref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct noref_region *region = file->private_data;
@@ -260,6 +274,8 @@ static long noref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case NOREF_SETTLE:
 		rcu_barrier();
 		return 0;
+	case NOREF_CALLS:
+		return noref_ask_calls(region, (void __user *)arg);
 	default:
 		return -ENOTTY;
 	}
@@ -285,6 +301,7 @@ static int noref_release(struct inode *inode, struct file *file)
 {
 	struct noref_region *region = file->private_data;
 
+	noref_end_counting(region);
 	if (region->backing) {
 		noref_unfree(region);
 		noref_free_chunks(region->backing, region->front);

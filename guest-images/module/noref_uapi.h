@@ -74,6 +74,14 @@ struct noref_age {
 	__u32 young;
 };
 
+#define NOREF_FUNCTION_LEN	64
+
+/* @count: out, calls of the function since this file was first asked about it. */
+struct noref_calls {
+	char function[NOREF_FUNCTION_LEN];
+	__u64 count;
+};
+
 #define NOREF_CREATE	_IOW('N', 1, struct noref_create)
 #define NOREF_LEDGER	_IOWR('N', 2, struct noref_ledger)
 /* Unmap the region from everywhere. */
@@ -93,5 +101,7 @@ struct noref_age {
 #define NOREF_AGE	_IOWR('N', 10, struct noref_age)
 /* Return when all RCU callbacks that are queued by now have run. */
 #define NOREF_SETTLE	_IO('N', 11)
+/* Count the calls of a function of the kernel. */
+#define NOREF_CALLS	_IOWR('N', 12, struct noref_calls)
 
 #endif /* NOREF_UAPI_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The guest's code and its entry points, from payload_ARCH.S. */
+/* The guest's code and its entry points, from ARCH/payload.S. */
 #ifndef PAYLOAD_H
 #define PAYLOAD_H
 

@@ -100,7 +100,7 @@ SCENARIO(stale_fault, 4)
 
 	if (!guest_is_in(stage))
 		return;
-	faults = faults_retried(&stage->vm);
+	faults = arch_faults_retried(&stage->vm);
 	ktap_step(host_sees(stage, GUEST_PATTERN),
 		  "notifier: host reads what the guest wrote after the retry");
 	ktap_step(ledger_holds(stage, 0, GUEST_PATTERN),

@@ -15,12 +15,6 @@
 #include "ledger.h"
 #include "steps.h"
 
-/* SPTEs of pages, of whatever size. */
-static uint64_t pages_mapped(struct stage *stage)
-{
-	return vm_stat(&stage->vm, "pages_4k") + vm_stat(&stage->vm, "pages_2m");
-}
-
 /* The memory is in use by the guest, and each page of it in KVM's page tables. */
 static bool is_mapped(struct stage *stage)
 {
@@ -28,9 +22,9 @@ static bool is_mapped(struct stage *stage)
 
 	/* The guest's own RAM is mapped first. */
 	vm_call(&stage->vm, GUEST_LOAD, STACK_GPA, 0);
-	ram = pages_mapped(stage);
+	ram = arch_pages_mapped(&stage->vm);
 	return guest_is_in(stage) &&
-	       ktap_exercise(at_least("sptes", pages_mapped(stage) - ram,
+	       ktap_exercise(at_least("sptes", arch_pages_mapped(&stage->vm) - ram,
 				      stage->region.npages),
 			     "KVM maps the pages that are freed");
 }
@@ -89,7 +83,7 @@ SCENARIO(freed_mprotect, 3)
 
 SCENARIO(freed_dirty_log, 3)
 {
-	if (!free_under_guest(stage))
+	if (!can_log(stage) || !free_under_guest(stage))
 		return;
 	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
 	vm_call(&stage->vm, GUEST_STORE, REGION_GPA, 1);

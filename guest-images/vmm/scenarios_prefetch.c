@@ -19,10 +19,10 @@ SCENARIO(prefetch, 3)
 	if (!ktap_step(vm_call(&stage->vm, GUEST_LOAD, REGION_GPA, 0),
 		       "access: guest reads the first page"))
 		return;
-	faults = vcpus_stat(&stage->vm, "pf_fixed");
+	faults = arch_faults_fixed(&stage->vm);
 	ktap_step(guest_sees(stage, HOST_PATTERN),
 		  "integrity: guest sees each host page in its place");
-	faults = vcpus_stat(&stage->vm, "pf_fixed") - faults;
+	faults = arch_faults_fixed(&stage->vm) - faults;
 	ktap_detail("faults=%lu", (long)faults);
 	ktap_exercise(faults < stage->region.npages - 1,
 		      "neighbours were mapped without a fault");

@@ -168,8 +168,8 @@ static bool storm(struct stage *stage, void (*disturb)(struct stage *stage),
 	}
 	ktap_detail("rounds=%u excuses=%u faults=%lu retries=%lu",
 		    rounds, excuses,
-		    (long)vcpus_stat(&stage->vm, "pf_taken"),
-		    (long)faults_retried(&stage->vm));
+		    (long)arch_faults_taken(&stage->vm),
+		    (long)arch_faults_retried(&stage->vm));
 	return passed;
 }
 
@@ -188,7 +188,7 @@ static bool host_sees_last(struct stage *stage)
 /* A fault that a vCPU is in just now looks like one that was retried. */
 static bool met_retry(struct stage *stage)
 {
-	return faults_retried(&stage->vm) > VCPUS;
+	return arch_faults_retried(&stage->vm) > VCPUS;
 }
 
 static void revoke_all(struct stage *stage)
@@ -242,7 +242,7 @@ static void discard(struct stage *stage)
 
 static bool met_faults(struct stage *stage)
 {
-	return vcpus_stat(&stage->vm, "pf_fixed") > MANY_FAULTS;
+	return arch_faults_fixed(&stage->vm) > MANY_FAULTS;
 }
 
 /* Free pages, when no page is kept for later that can be had now. */
@@ -278,7 +278,7 @@ SCENARIO(storm_discard, 4, .vcpus = VCPUS)
 	if (!ktap_step(storm(stage, discard, NULL, met_faults, true),
 		       "access: every access under a storm of discards comes through"))
 		return;
-	faults = vcpus_stat(&stage->vm, "pf_fixed");
+	faults = arch_faults_fixed(&stage->vm);
 	ktap_exercise(met_faults(stage), "pages were discarded in use");
 	vm_close(&stage->vm);
 	lost = before - free_pages(stage);
@@ -329,7 +329,7 @@ SCENARIO(storm_dirty_log, 5, .vcpus = VCPUS)
 {
 	uint64_t written = 0;
 
-	if (!can_write(stage))
+	if (!can_log(stage) || !can_write(stage))
 		return;
 	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
 	fetch_log(stage);

@@ -53,9 +53,3 @@ uint64_t vcpus_stat(const struct vm *vm, const char *name)
 		sum += stat_of(vm->vcpus[i].fd, name);
 	return sum;
 }
-
-uint64_t faults_retried(const struct vm *vm)
-{
-	return vcpus_stat(vm, "pf_taken") - vcpus_stat(vm, "pf_fixed") -
-	       vcpus_stat(vm, "pf_emulate") - vcpus_stat(vm, "pf_spurious");
-}

@@ -42,6 +42,9 @@ bool refused_with(struct stage *stage, int error, uint32_t exit);
 /* Whether every write ends in EFAULT, or is left to the VMM as that of a ROM. */
 bool writes_fail(struct stage *stage);
 
+/* Whether KVM can log writes to the region; if not, the steps to come are skipped. */
+bool can_log(struct stage *stage);
+
 /* Whether a number is what it should be. */
 bool equals(const char *what, uint64_t got, uint64_t want);
 /* Whether a number is large enough for what comes to be more than luck. */

@@ -8,8 +8,8 @@
 #include "ktap.h"
 #include "vmm.h"
 
-void vm_set_slot(struct vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
-		 uint64_t size, void *host)
+static bool set_slot(struct vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
+		     uint64_t size, void *host)
 {
 	struct kvm_userspace_memory_region memory = {
 		.slot = slot,
@@ -19,7 +19,13 @@ void vm_set_slot(struct vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
 		.userspace_addr = (uintptr_t)host,
 	};
 
-	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &memory))
+	return !ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &memory);
+}
+
+void vm_set_slot(struct vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
+		 uint64_t size, void *host)
+{
+	if (!set_slot(vm, slot, flags, gpa, size, host))
 		bail_out("setting memslot %u to %#lx bytes", slot, (long)size);
 }
 
@@ -39,10 +45,8 @@ static void open_vcpu(struct vm *vm, unsigned int index)
 	arch_vcpu_init(vcpu);
 }
 
-bool vm_open(struct vm *vm, unsigned long type, unsigned int nvcpus)
+bool vm_create(struct vm *vm, unsigned long type)
 {
-	int size;
-
 	vm->kvm_fd = open("/dev/kvm", O_RDWR);
 	if (vm->kvm_fd < 0)
 		bail_out("opening /dev/kvm");
@@ -58,13 +62,24 @@ bool vm_open(struct vm *vm, unsigned long type, unsigned int nvcpus)
 		bail_out("allocating guest RAM");
 	vm_set_slot(vm, RAM_SLOT, 0, 0, RAM_SIZE, vm->ram);
 	arch_vm_init(vm);
+	return true;
+}
 
-	size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+void vm_add_vcpus(struct vm *vm, unsigned int nvcpus)
+{
+	int size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (size < (int)sizeof(struct kvm_run))
 		bail_out("KVM_GET_VCPU_MMAP_SIZE");
 	vm->run_size = size;
 	for (; vm->nvcpus < nvcpus; vm->nvcpus++)
 		open_vcpu(vm, vm->nvcpus);
+}
+
+bool vm_open(struct vm *vm, unsigned long type, unsigned int nvcpus)
+{
+	if (!vm_create(vm, type))
+		return false;
+	vm_add_vcpus(vm, nvcpus);
 	return true;
 }
 
@@ -72,6 +87,12 @@ void vm_set_region(struct vm *vm, const struct region *region, uint32_t flags)
 {
 	vm_set_slot(vm, REGION_SLOT, flags, REGION_GPA, region_size(region),
 		    region->host);
+}
+
+bool vm_try_region(struct vm *vm, const struct region *region, uint32_t flags)
+{
+	return set_slot(vm, REGION_SLOT, flags, REGION_GPA, region_size(region),
+			region->host);
 }
 
 void vm_delete_region(struct vm *vm)
@@ -93,16 +114,19 @@ static void finish_mmio(struct vcpu *vcpu)
 
 bool vcpu_run(struct vcpu *vcpu)
 {
+	bool reported;
+
 	vcpu->error = 0;
 	vcpu->value = 0;
 	if (ioctl(vcpu->fd, KVM_RUN, 0))
 		vcpu->error = errno;
 	vcpu->exit = vcpu->run->exit_reason;
-	if (!vcpu->error && arch_get_result(vcpu))
-		return true;
-	if (!vcpu->error && vcpu->exit == KVM_EXIT_MMIO)
+	if (vcpu->error)
+		return false;
+	reported = arch_get_result(vcpu);
+	if (vcpu->run->exit_reason == KVM_EXIT_MMIO)
 		finish_mmio(vcpu);
-	return false;
+	return reported;
 }
 
 bool vcpu_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value)

@@ -100,10 +100,15 @@ struct vm {
 
 /* @type: KVM_CREATE_VM's; false if KVM has no such type. */
 bool vm_open(struct vm *vm, unsigned long type, unsigned int nvcpus);
+/* The same in two parts, for what must be settled before there is a vCPU. */
+bool vm_create(struct vm *vm, unsigned long type);
+void vm_add_vcpus(struct vm *vm, unsigned int nvcpus);
 /* As many bytes of this process's memory as guest memory. */
 void vm_set_slot(struct vm *vm, uint32_t slot, uint32_t flags, uint64_t gpa,
 		 uint64_t size, void *host);
 void vm_set_region(struct vm *vm, const struct region *region, uint32_t flags);
+/* Returns false, with errno, if KVM refuses. */
+bool vm_try_region(struct vm *vm, const struct region *region, uint32_t flags);
 void vm_delete_region(struct vm *vm);
 /*
  * Let a vCPU do it; false if KVM_RUN failed or came back with an odd exit.
@@ -123,10 +128,8 @@ void vm_close(struct vm *vm);
 uint64_t stat_of(int fd, const char *name);
 uint64_t vm_stat(const struct vm *vm, const char *name);
 uint64_t vcpus_stat(const struct vm *vm, const char *name);
-/* Page faults that KVM gave up and left to be taken again. */
-uint64_t faults_retried(const struct vm *vm);
 
-/* One file per architecture. */
+/* One folder per architecture. */
 void arch_vm_init(struct vm *vm);
 void arch_vcpu_init(struct vcpu *vcpu);
 void arch_set_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value);
@@ -136,6 +139,16 @@ bool arch_get_result(struct vcpu *vcpu);
 size_t arch_make_function(void *code, uint32_t value);
 /* The guest maps the region's space by one entry instead of one per page. */
 void arch_map_huge(struct vm *vm);
+/* Whether KVM keeps a log of writes to memory of any kind, VM_PFNMAP included. */
+extern const bool arch_logs_all_memory;
+/*
+ * Page faults that KVM took, those that ended in an SPTE, and those that it
+ * gave up and left to be taken again; and how many SPTEs it made.
+ */
+uint64_t arch_faults_taken(const struct vm *vm);
+uint64_t arch_faults_fixed(const struct vm *vm);
+uint64_t arch_faults_retried(const struct vm *vm);
+uint64_t arch_pages_mapped(const struct vm *vm);
 
 /* --- scenarios --------------------------------------------------------------- */
 

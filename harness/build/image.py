@@ -7,10 +7,11 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from harness.build.cache import Cache, key_of
+from harness.build.foreign import foreign_root, needed_libraries
 from harness.build.tools import cross_prefix, program
 from harness.build.workshop import locked_tree
 from harness.errors import InfraError, UserError
@@ -68,32 +69,48 @@ class GuestImage:
         init = self._guest / "l1" / "init"
         files = [(f"/lib/{path.name}", 0o644, path) for path in sorted(module.glob("*.ko"))]
         files += [("/init", 0o755, init), ("/bin/vmm", 0o755, self._vmm())]
-        libraries: set[str] = set()
-        for name in ("busybox", "dropbear"):
-            path = program(name)
-            if path is None:
-                raise UserError(
-                    f"looking for {name}", "it is not installed", f"apt install {_DEBIAN[name]}"
-                )
+        libraries: dict[str, Path] = {}
+        for name, path, needed in self._programs():
             files.append((f"/bin/{name}", 0o755, path))
-            libraries |= set(shared_libraries(path))
-        files += [(name, 0o755, Path(name)) for name in sorted(libraries)]
+            libraries |= needed
+        files += [(name, 0o755, path) for name, path in sorted(libraries.items())]
         entries = [Entry(path=name, mode=mode, content=p.read_bytes()) for name, mode, p in files]
         entries += [Entry(path=name, mode=0o644, content=text) for name, text in _USERS.items()]
         return tuple(sorted(entries, key=lambda entry: entry.path))
 
+    def _programs(self) -> Iterator[tuple[str, Path, dict[str, Path]]]:
+        """Yield the name of each program, its file, and where L1 has what libraries."""
+        if cross_prefix(self._arch):
+            root = foreign_root(
+                self._cache, self._arch.debian, tuple(_DEBIAN.values()), self._progress
+            )
+            for name, place in _PLACES.items():
+                yield name, root / place, needed_libraries(root, root / place)
+            return
+        for name, package in _DEBIAN.items():
+            path = program(name)
+            if path is None:
+                raise UserError(
+                    f"looking for {name}", "it is not installed", f"apt install {package}"
+                )
+            yield name, path, {library: Path(library) for library in shared_libraries(path)}
+
     def _vmm(self) -> Path:
         folder = self._guest / "vmm"
-        files = [p for p in folder.iterdir() if p.suffix in {".c", ".h", ".S"}]
+        # What all architectures share, and what is this one's.
+        parts = (folder, folder / self._arch.name)
+        files = [path for part in parts for path in part.glob("*.[chS]")]
         # The VMM and the module share a header.
         files += (self._guest / "module").glob("*.h")
         inputs = [(str(p.relative_to(self._guest)), p.read_bytes()) for p in sorted(files)]
         key = key_of("vmm", _RECIPE, inputs, self._compiler)
-        sources = sorted(p.name for p in files if p.parent == folder and p.suffix in {".c", ".S"})
+        sources = sorted(
+            str(path.relative_to(folder)) for part in parts for path in part.glob("*.[cS]")
+        )
 
         def make(into: Path) -> None:
             self._progress.note("compiling the VMM")
-            flags = ("-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror")
+            flags = ("-I.", "-static", "-pthread", "-O2", "-Wall", "-Wextra", "-Werror")
             argv = [f"{cross_prefix(self._arch)}gcc", *flags, "-o", str(into / "vmm"), *sources]
             _run(argv, folder, "compiling the VMM")
 
@@ -114,6 +131,7 @@ class GuestImage:
 
 
 _DEBIAN = {"busybox": "busybox-static", "dropbear": "dropbear-bin"}
+_PLACES = {"busybox": "bin/busybox", "dropbear": "usr/sbin/dropbear"}
 _USERS = {
     "/etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n",
     "/etc/group": b"root:x:0:\n",

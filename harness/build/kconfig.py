@@ -40,14 +40,11 @@ class Unmet(Value):
 
 
 def fragments(arch: Arch, extra: Path | None = None) -> tuple[Fragment, ...]:
-    """Read an arch's fragments, and the user's own, which comes last and so has the last word."""
-    files = sorted((FRAGMENTS / arch.name).glob("*.config"))
-    if not files:
-        raise UserError(
-            f"configuring a kernel for {arch.name}",
-            f"there are no fragments in {FRAGMENTS / arch.name}",
-            "choose another arch",
-        )
+    """Read what all arches ask for, what an arch does, and the user's own.
+
+    The later one has the last word.
+    """
+    files = [p for f in ("common", arch.name) for p in sorted((FRAGMENTS / f).glob("*.config"))]
     if extra is not None:
         files.append(extra)
     return tuple(_read(file) for file in files)
@@ -92,7 +89,7 @@ def merged(parts: Iterable[Fragment]) -> str:
     for name, value in list(together.items()):
         if name in _MERGED:
             together.setdefault(_MERGED[name], value)
-    return "".join(f"{name}={value}\n" for name, value in together.items())
+    return "".join(f"{name}={value}\n" for name, value in sorted(together.items()))
 
 
 def unmet(parts: Iterable[Fragment], config: str) -> tuple[Unmet, ...]:

@@ -50,10 +50,6 @@ _FILES = (
     ("gelf.h", "libelf-dev"),
 )
 _QEMU = {"qemu-system-x86_64": "qemu-system-x86", "qemu-system-aarch64": "qemu-system-arm"}
-_CROSS = {
-    "aarch64-linux-gnu-": "gcc-aarch64-linux-gnu",
-    "x86_64-linux-gnu-": "gcc-x86-64-linux-gnu",
-}
 # dropbear lies in sbin, which is not on every user's PATH.
 _PATH = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
 
@@ -79,7 +75,7 @@ def program(name: str) -> Path | None:
 
 def cross_prefix(arch: Arch) -> str:
     """What the compiler's name begins with: nothing where the machine is of that arch itself."""
-    return "" if platform.machine() == arch.name else arch.cross
+    return "" if platform.machine() == arch.host else arch.cross
 
 
 def _missing(arch: Arch, debian_version: str | None) -> Iterator[Missing]:
@@ -89,8 +85,16 @@ def _missing(arch: Arch, debian_version: str | None) -> Iterator[Missing]:
     if program(arch.qemu) is None:
         yield Missing(what=arch.qemu, package=_QEMU.get(arch.qemu, "qemu-system"))
     cross = cross_prefix(arch)
-    if cross and program(f"{cross}gcc") is None:
-        yield Missing(what=f"{cross}gcc", package=_CROSS.get(cross, "gcc"))
+    if cross:
+        # apt and dpkg get what else runs in L1.
+        compiler = f"gcc-{cross.replace('_', '-').removesuffix('-')}"
+        for name, package in ((f"{cross}gcc", compiler), ("apt-get", "apt"), ("dpkg-deb", "dpkg")):
+            if program(name) is None:
+                yield Missing(what=name, package=package)
+        # For the VMM: a cross compiler comes without a libc.
+        libc = Path("/usr", cross.removesuffix("-"), "include/stdlib.h")
+        if not libc.exists():
+            yield Missing(what=str(libc), package=f"libc6-dev-{arch.debian}-cross")
     for header, package in _FILES:
         if not Path("/usr/include", header).exists():
             yield Missing(what=header, package=package)

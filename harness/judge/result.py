@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from harness.errors import EXIT_FINDINGS, EXIT_INFRA, EXIT_INTERRUPTED, EXIT_OK
 from harness.judge.expected import Expected, Surprise, broken_rules, stale_facts, surprises
 from harness.judge.properties import judge_cell, memory_class
@@ -30,7 +32,10 @@ class KernelState(Value):
 
 
 class Setting(Value):
-    """What was run, and on what."""
+    """What was run, and on what.
+
+    arch: all of them in one word; arches: the one of each mode, where there are more than one.
+    """
 
     series: str
     origin: str
@@ -39,6 +44,11 @@ class Setting(Value):
     accel: str
     kernels: tuple[KernelState, ...]
     modes: tuple[str, ...]
+    arches: tuple[str, ...] = ()
+
+    def arch_of(self, mode: str) -> str:
+        """Return the architecture that has that mode."""
+        return dict(zip(self.modes, self.arches, strict=False)).get(mode, self.arch)
 
 
 class RunResult(Value):
@@ -70,7 +80,7 @@ class RunResult(Value):
             return ""
         labels = [kernel.label for kernel in self.setting.kernels]
         number = labels.index(finding.cell.kernel)
-        entry = self.expected.entry_for(finding, number, self.setting.arch)
+        entry = self.expected.entry_for(finding, number, self.setting.arch_of(finding.cell.mode))
         return entry.why if entry is not None else ""
 
     def options(self, label: str) -> str:
@@ -137,4 +147,43 @@ def judge_run(
         seconds=seconds,
         stopped=stopped,
         stale=tuple(stale),
+    )
+
+
+def together(results: Sequence[RunResult]) -> RunResult:
+    """Put results of one series together that were judged for one architecture each."""
+    if len(results) == 1:
+        return results[0]
+    settings = [result.setting for result in results]
+    return RunResult(
+        setting=msgspec.structs.replace(
+            settings[0],
+            arch=", ".join(setting.arch for setting in settings),
+            accel="; ".join(f"{setting.arch} {setting.accel}" for setting in settings),
+            kernels=tuple(
+                _same_state(settings, states)
+                for states in zip(*(setting.kernels for setting in settings), strict=True)
+            ),
+            modes=tuple(mode for setting in settings for mode in setting.modes),
+            arches=tuple(setting.arch for setting in settings for _ in setting.modes),
+        ),
+        outcomes=tuple(outcome for result in results for outcome in result.outcomes),
+        verdicts=tuple(verdict for result in results for verdict in result.verdicts),
+        table=tuple(entry for result in results for entry in result.table),
+        changes=tuple(change for result in results for change in result.changes),
+        surprises=tuple(surprise for result in results for surprise in result.surprises),
+        expected=results[0].expected,
+        seconds=round(sum(result.seconds for result in results), 1),
+        stopped="; ".join(result.stopped for result in results if result.stopped),
+        stale=tuple(entry for result in results for entry in result.stale),
+    )
+
+
+def _same_state(settings: Sequence[Setting], states: Sequence[KernelState]) -> KernelState:
+    """Tell of a kernel for all architectures, and for which of them it was not built."""
+    failed = [(s.arch, state) for s, state in zip(settings, states, strict=True) if state.failure]
+    if not failed:
+        return states[0]
+    return msgspec.structs.replace(
+        failed[0][1], failure="; ".join(f"for {arch}: {state.failure}" for arch, state in failed)
     )

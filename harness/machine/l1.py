@@ -72,8 +72,9 @@ class Saved(Value):
 class L1:
     """An L1 whose agent can be talked to."""
 
-    def __init__(self, qemu: Qemu) -> None:
+    def __init__(self, qemu: Qemu, nmi: bool = True) -> None:
         self._qemu = qemu
+        self._nmi = nmi
         self._agent: SocketSpawn[bytes] = SocketSpawn(qemu.agent, maxread=_READ_SIZE, use_poll=True)
         self._agent.delaybeforesend = None
 
@@ -132,8 +133,9 @@ class L1:
         if not self._qemu.answers():
             died = self._qemu.died("asking QEMU after a silent L1")
             return L1Failed(End.qemu, str(died), output)
-        self._qemu.execute("inject-nmi")
-        self._qemu.ended(5.0)
+        if self._nmi:
+            self._qemu.execute("inject-nmi")
+            self._qemu.ended(5.0)
         return L1Failed(late, f"L1 {how}", output)
 
 
@@ -141,7 +143,7 @@ class L1:
 def boot(spec: Spec, console: Path) -> Iterator[L1]:
     """Start L1 and yield it at once; L1Failed comes from its methods."""
     with Qemu(spec.command(), console) as qemu:
-        yield L1(qemu)
+        yield L1(qemu, spec.arch.nmi)
 
 
 def save(spec: Spec, mode: Mode, folder: Path, console: Path, timeout: float) -> Saved:
@@ -171,7 +173,7 @@ def _save(spec: Spec, mode: Mode, folder: Path, console: Path, timeout: float) -
     ram = folder / "ram"
     state = folder / "state"
     with Qemu(spec.command(ram=ram), console) as qemu:
-        facts = L1(qemu).wait_ready(timeout)
+        facts = L1(qemu, spec.arch.nmi).wait_ready(timeout)
         check_facts(facts, spec, mode, console)
         qemu.execute("stop")
         _share_ram(qemu)
@@ -192,7 +194,7 @@ def restore(saved: Saved, console: Path) -> Iterator[L1]:
         qemu.execute("migrate-incoming", uri="fd:state")
         qemu.migration_done()
         qemu.execute("cont")
-        yield L1(qemu)
+        yield L1(qemu, saved.spec.arch.nmi)
 
 
 def wait_for_mark(console: Path) -> None:

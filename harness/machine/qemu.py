@@ -48,9 +48,11 @@ class Spec(Value):
 
         ram: a file to hold L1's RAM, written through if shared, else left as it is.
         """
-        cpu = "host" if self.accel.name == "kvm" else self.arch.cpu
-        accel = "tcg,thread=multi" if self.accel.name == "tcg" else self.accel.name
-        machine = self.arch.machine
+        if self.accel.name == "tcg":
+            cpu, accel = self.arch.cpu, "tcg,thread=multi"
+            machine = ",".join(filter(None, (self.arch.machine, self.arch.emulated)))
+        else:
+            cpu, accel, machine = "host", self.accel.name, self.arch.machine
         # Found as `noref doctor` finds it, also where PATH is too short.
         qemu = str(program(self.arch.qemu) or self.arch.qemu)
         memory = ["-m", str(self.memory)]

@@ -79,7 +79,7 @@ def connect(spec: Spec, scratch: Path, console: Path, timeout: float) -> Iterato
     )
     with Qemu(spec.command(), console) as qemu:
         try:
-            L1(qemu).wait_ready(timeout)
+            L1(qemu, spec.arch.nmi).wait_ready(timeout)
         except L1Failed as failure:
             raise KernelError("booting L1", failure.note, "see its log", console) from failure
         port = _forwarded_port(qemu)

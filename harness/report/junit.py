@@ -24,7 +24,8 @@ def write_junit(result: RunResult, path: Path) -> None:
     for kernel in result.unbuilt:
         report.add_testsuite(_unbuilt(kernel))
     for suite in make_suites(result):
-        report.add_testsuite(_suite(suite, result.options(suite.kernel)))
+        arch = result.setting.arch_of(suite.mode)
+        report.add_testsuite(_suite(suite, arch, result.options(suite.kernel)))
     if result.stale:
         report.add_testsuite(_stale(result.stale))
     if not result.verdicts:
@@ -35,8 +36,9 @@ def write_junit(result: RunResult, path: Path) -> None:
     write_file(path, buffer.getvalue())
 
 
-def _suite(suite: Suite, options: str) -> TestSuite:
+def _suite(suite: Suite, arch: str, options: str) -> TestSuite:
     made = TestSuite(suite.name)
+    made.add_property("arch", line(arch))
     made.add_property("kernel", line(suite.kernel))
     made.add_property("mode", line(suite.mode))
     for case in suite.cases:

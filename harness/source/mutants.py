@@ -23,7 +23,7 @@ class Mutant(Value):
     """One seeded bug.
 
     series: on top of which series, empty if the patch doesn't say; suspects: the scenarios that
-    are expected to kill it.
+    are expected to kill it; arch: the one architecture where it is a bug, empty if any.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Mutant(Value):
     patch: Patch
     series: str
     suspects: tuple[str, ...]
+    arch: str = ""
 
     def on(self, series: Series) -> Series:
         """Return the series with the bug on top of it."""
@@ -86,6 +87,7 @@ def _read(path: Path, series: Sequence[str]) -> Mutant:
         patch=patch,
         series=str(header.get("Series", folder if folder in series else "")).strip(),
         suspects=tuple(name for name in suspects if name),
+        arch=str(header.get("Arch", "")).strip(),
     )
 
 

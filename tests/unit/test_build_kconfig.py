@@ -8,7 +8,8 @@ import pytest
 
 from harness.build.kconfig import FRAGMENTS, Fragment, fragments, merged, options, unmet
 from harness.errors import UserError
-from harness.machine.arches import find_arch
+from harness.machine.arches import ARCHES, find_arch
+from harness.model import Arch
 
 ARCH = find_arch("x86_64")
 
@@ -82,9 +83,11 @@ def test_a_fragment_that_sets_nothing_is_the_users_error(tmp_path: Path, content
         fragments(ARCH, tmp_path / "gone")
 
 
-def test_no_option_stands_in_two_fragments_and_each_group_says_why() -> None:
+@pytest.mark.parametrize("arch", ARCHES.values(), ids=ARCHES)
+def test_no_option_stands_in_two_fragments_and_each_group_says_why(arch: Arch) -> None:
     seen: dict[str, str] = {}
-    for file in sorted((FRAGMENTS / "x86_64").glob("*.config")):
+    folders = (FRAGMENTS / "common", FRAGMENTS / arch.name)
+    for file in [path for folder in folders for path in sorted(folder.glob("*.config"))]:
         before = ""
         for line in file.read_text().splitlines():
             for name in options(line):

@@ -47,9 +47,12 @@ def test_only_what_saves_time_is_optional(bare: Path) -> None:
 
 
 def test_another_arch_needs_its_cross_compiler(bare: Path) -> None:
-    other = msgspec.structs.replace(ARCH, name="arm64", cross="aarch64-linux-gnu-")
-    assert cross_prefix(other) == "aarch64-linux-gnu-"
-    assert "gcc-aarch64-linux-gnu" in packages(missing_tools(other))
+    other = msgspec.structs.replace(
+        ARCH, host="riscv64", debian="riscv64", cross="riscv64-linux-gnu-"
+    )
+    assert cross_prefix(other) == "riscv64-linux-gnu-"
+    needed = {"gcc-riscv64-linux-gnu", "libc6-dev-riscv64-cross", "apt", "dpkg"}
+    assert needed <= set(packages(missing_tools(other)))
 
 
 def test_ccache_changes_how_the_compiler_is_called_but_not_its_version(

@@ -51,8 +51,9 @@ def vmm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("gcc") is None:
         pytest.skip("there is no gcc")
     program = tmp_path_factory.mktemp("vmm") / "vmm"
-    sources = sorted(p.name for p in (GUEST / "vmm").iterdir() if p.suffix in (".c", ".S"))
-    flags = ("-static", "-pthread", "-O0", "-Wall", "-Wextra", "-Werror")
+    folder = GUEST / "vmm"
+    sources = sorted([*folder.glob("*.c"), *folder.glob("x86_64/*.[cS]")])
+    flags = ("-I.", "-static", "-pthread", "-O0", "-Wall", "-Wextra", "-Werror")
     subprocess.run(["gcc", *flags, "-o", program, *sources], cwd=GUEST / "vmm", check=True)
     return program
 

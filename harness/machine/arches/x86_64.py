@@ -12,6 +12,8 @@ _REFERENCES = "kvm.allow_unsafe_mappings=N|-"
 
 ARCH = Arch(
     name="x86_64",
+    host="x86_64",
+    debian="amd64",
     kbuild="x86",
     image="arch/x86/boot/bzImage",
     cross="x86_64-linux-gnu-",

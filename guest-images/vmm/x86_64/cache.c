@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <sys/ioctl.h>
 
-#include "arch_x86_64.h"
+#include "arch.h"
 #include "cache.h"
 #include "ktap.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* L2's code as a hypervisor, and its entry points. */
-#ifndef PAYLOAD_X86_64_SVM_H
-#define PAYLOAD_X86_64_SVM_H
+#ifndef PAYLOAD_SVM_H
+#define PAYLOAD_SVM_H
 
 extern const char svm_start[], svm_end[];
 extern const char svm_run[], svm_save[], svm_load[];
@@ -9,4 +9,4 @@ extern const char svm_vectors[];
 /* L3's, while L2 is a hypervisor. */
 extern const char svm_pause[];
 
-#endif /* PAYLOAD_X86_64_SVM_H */
+#endif /* PAYLOAD_SVM_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the files of this architecture share. */
-#ifndef ARCH_X86_64_H
-#define ARCH_X86_64_H
+#ifndef ARCH_H
+#define ARCH_H
 
 #include "vmm.h"
 
@@ -30,4 +30,4 @@ size_t payload_offset(enum guest_op op);
 struct kvm_cpuid2 *supported_cpuid(const struct vm *vm);
 void set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value);
 
-#endif /* ARCH_X86_64_H */
+#endif /* ARCH_H */

@@ -10,12 +10,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "arch_x86_64.h"
+#include "arch.h"
 #include "ktap.h"
 #include "nested.h"
 #include "parameter.h"
 #include "payload.h"
-#include "payload_x86_64_svm.h"
+#include "payload_svm.h"
 #include "steps.h"
 
 /* L2's own, in its RAM. */

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "arch_x86_64.h"
+#include "arch.h"
 #include "ktap.h"
 #include "payload.h"
 
@@ -173,4 +173,28 @@ size_t arch_make_function(void *code, uint32_t value)
 	memcpy(byte + 1, &value, sizeof(value));
 	byte[5] = 0xc3;		/* ret */
 	return 6;
+}
+
+const bool arch_logs_all_memory = true;
+
+uint64_t arch_faults_taken(const struct vm *vm)
+{
+	return vcpus_stat(vm, "pf_taken");
+}
+
+uint64_t arch_faults_fixed(const struct vm *vm)
+{
+	return vcpus_stat(vm, "pf_fixed");
+}
+
+uint64_t arch_faults_retried(const struct vm *vm)
+{
+	return arch_faults_taken(vm) - arch_faults_fixed(vm) -
+	       vcpus_stat(vm, "pf_emulate") - vcpus_stat(vm, "pf_spurious");
+}
+
+/* Of whatever size, and still there. */
+uint64_t arch_pages_mapped(const struct vm *vm)
+{
+	return vm_stat(vm, "pages_4k") + vm_stat(vm, "pages_2m");
 }
