@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from harness.machine.accel import Accel, choose_accel
 from harness.machine.arches import ARCHES, find_arch
 
 X86 = find_arch("x86_64")
+ARM64 = find_arch("arm64")
 
 
 def machine(
@@ -109,6 +111,23 @@ def test_flags_that_can_not_be_read_are_none(tmp_path: Path) -> None:
     root = machine(tmp_path, "svm", nested={"kvm_amd": "1"})
     (root / "proc/cpuinfo").write_bytes(b"\xff\xfe\x00\n")
     assert choose(root).name == "tcg"
+
+
+@pytest.mark.parametrize(("offered", "name"), [(1, "kvm"), (0, "tcg")])
+def test_arm64_asks_kvm_itself_whether_l1_gets_an_el2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offered: int, name: str
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(fcntl, "ioctl", lambda file, request, arg: asked.append(arg) or offered)
+    accel = choose_accel(ARM64, machine(tmp_path), "aarch64")
+    assert (accel.name, asked) == (name, [240])
+    assert "nested virtualization" in accel.why
+
+
+def test_a_dev_kvm_that_gives_no_answer_is_none(tmp_path: Path) -> None:
+    accel = choose_accel(ARM64, machine(tmp_path), "aarch64")
+    assert accel.name == "tcg"
+    assert "no answer" in accel.why
 
 
 @pytest.mark.parametrize("arch", ARCHES.values(), ids=lambda arch: arch.name)

@@ -185,6 +185,12 @@ def test_a_silent_l1_hangs_and_its_cpus_are_asked_where_they_are(scene: Scene) -
     assert scene.qemu.executed == ["inject-nmi"]
 
 
+def test_a_silent_l1_that_can_have_no_nmi_gets_none(scene: Scene) -> None:
+    scene.l1 = L1(scene.qemu, nmi=False)  # type: ignore[arg-type]
+    assert scene.fails().end is End.hang
+    assert scene.qemu.executed == []
+
+
 def test_a_silent_l1_whose_qemu_is_stuck_itself_is_not_the_kernels_fault(scene: Scene) -> None:
     scene.qemu.alive = False
     failure = scene.fails()

@@ -71,6 +71,17 @@ def test_kvm_gives_l1_the_hosts_cpu() -> None:
     assert value(command, "-cpu") == "host"
 
 
+def test_only_an_emulated_arm64_l1_has_memory_tags() -> None:
+    arm = spec(arch=find_arch("arm64"))
+    emulated, native = (msgspec.structs.replace(arm, accel=a).command() for a in (TCG, KVM))
+    assert Path(emulated[0]).name == "qemu-system-aarch64"
+    assert value(emulated, "-M") == "virt,virtualization=on,gic-version=3,mte=on"
+    assert value(emulated, "-cpu").startswith("max")
+    assert value(emulated, "-append").startswith("console=ttyAMA0 ")
+    assert value(native, "-M") == "virt,virtualization=on,gic-version=3"
+    assert value(native, "-cpu") == "host"
+
+
 def test_the_kernel_line_names_the_console_first_and_keeps_the_order() -> None:
     command = SPEC.command()
     assert value(command, "-append") == "console=ttyS0 ignore_loglevel panic=-1"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UserError
-from harness.machine.arches import ARCHES, find_arch
+from harness.machine.arches import ARCHES, arch_of_mode, find_arch
 from harness.model import Cell, Property, Scenario
 from harness.run.catalogue import parse_cell, plan_cells, read_catalogue
 
@@ -45,27 +45,51 @@ def table(path: Path, name: str) -> list[str]:
     return re.findall(r'^\t\{ (?:\.name = )?"(\w+)"', match[1], re.MULTILINE)
 
 
+def build_vmm(folder: Path, arch: str, compiler: str) -> Path:
+    """The VMM, built as for the guest image but for its optimisation."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"there is no {compiler}")
+    source = GUEST / "vmm"
+    sources = sorted([*source.glob("*.c"), *source.glob(f"{arch}/*.[cS]")])
+    flags = ("-I.", "-static", "-pthread", "-O0", "-Wall", "-Wextra", "-Werror")
+    subprocess.run([compiler, *flags, "-o", folder / "vmm", *sources], cwd=source, check=True)
+    return folder / "vmm"
+
+
 @pytest.fixture(scope="session")
 def vmm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The VMM, built as for the guest image but for its optimisation."""
-    if shutil.which("gcc") is None:
-        pytest.skip("there is no gcc")
-    program = tmp_path_factory.mktemp("vmm") / "vmm"
-    folder = GUEST / "vmm"
-    sources = sorted([*folder.glob("*.c"), *folder.glob("x86_64/*.[cS]")])
-    flags = ("-I.", "-static", "-pthread", "-O0", "-Wall", "-Wextra", "-Werror")
-    subprocess.run(["gcc", *flags, "-o", program, *sources], cwd=GUEST / "vmm", check=True)
-    return program
+    return build_vmm(tmp_path_factory.mktemp("vmm"), "x86_64", "gcc")
 
 
 # --- the three lists ------------------------------------------------------------------------------
 
 
+def listed(arch: str) -> set[str]:
+    return {s.name for s in SCENARIOS if arch in (s.arches or (arch,))}
+
+
 def test_the_list_and_the_vmm_have_the_same_scenarios(vmm: Path) -> None:
-    listed = subprocess.run([vmm, "--list"], capture_output=True, text=True, check=True)
-    names = listed.stdout.split()
+    said = subprocess.run([vmm, "--list"], capture_output=True, text=True, check=True)
+    names = said.stdout.split()
     assert len(set(names)) == len(names)
-    assert set(names) == set(BY_NAME)
+    assert set(names) == listed("x86_64")
+
+
+def test_arm64s_vmm_has_its_own_scenarios_too(tmp_path: Path) -> None:
+    data = build_vmm(tmp_path, "arm64", "aarch64-linux-gnu-gcc").read_bytes()
+    for name in BY_NAME:
+        assert (f"\0{name}\0".encode() in data) == (name in listed("arm64")), name
+
+
+def test_every_scenario_is_one_of_an_architecture_that_there_is() -> None:
+    assert {arch for scenario in SCENARIOS for arch in scenario.arches} <= set(ARCHES)
+
+
+def test_no_two_architectures_have_a_mode_of_the_same_name() -> None:
+    names = [mode.name for arch in ARCHES.values() for mode in arch.modes]
+    assert len(set(names)) == len(names)
+    assert all(arch_of_mode(mode.name) is arch for arch in ARCHES.values() for mode in arch.modes)
+    assert arch_of_mode("no_such") is None
 
 
 def test_a_scenario_that_the_vmm_has_not_makes_it_give_up(vmm: Path) -> None:

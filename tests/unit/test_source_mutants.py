@@ -99,3 +99,9 @@ def test_a_file_without_a_diff_is_the_users_error(tmp_path: Path) -> None:
     (tmp_path / "leak.patch").write_text(HEADER)
     with pytest.raises(UserError, match=r"leak\.patch"):
         read_mutants(tmp_path, (), ())
+
+
+def test_a_mutant_may_be_one_of_one_architecture(tmp_path: Path) -> None:
+    assert read_mutant(write(tmp_path, "any")).arch == ""
+    header = HEADER.replace("Suspect:", "Arch: arm64\nSuspect:")
+    assert read_mutant(write(tmp_path, "arm", header)).arch == "arm64"
