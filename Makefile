@@ -5,14 +5,17 @@ NOREF := $(VENV)/bin/noref
 ARCH ?= x86_64
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-# Written when the machine has all that it takes; made again when the list changes.
-SETUP := $(VENV)/setup-$(ARCH)$(if $(KERNEL_SRC),-own-source)
+# Written when the machine has all that it takes for an architecture, or for all, which the tests
+# need; made again when the list changes.
+OWN := $(if $(KERNEL_SRC),-own-source)
+SETUP := $(VENV)/setup-$(ARCH)$(OWN)
+SETUP_ALL := $(VENV)/setup-all$(OWN)
 
-.PHONY: help setup test test-unit test-kernel-harness test-kernel lint format bench fuzz clean
+.PHONY: help setup setup-all test test-unit test-kernel-harness test-kernel lint format bench fuzz clean
 
 help:
 	@echo 'make test-kernel   build the series, run it, show the result table'
-	@echo '                   (SERIES=, KERNEL_SRC=, ARCH=, NOREF_FLAGS=: see README.md)'
+	@echo '                   (SERIES=, KERNEL_SRC=, ARCH=x86_64|arm64|all, NOREF_FLAGS=: see README.md)'
 	@echo 'make test          lint, unit tests, and tests that boot real kernels'
 	@echo 'make lint          ruff, mypy, checkpatch'
 	@echo 'make bench         timings of the harness itself'
@@ -26,11 +29,11 @@ test-kernel: setup
 
 test: lint test-unit test-kernel-harness
 
-test-unit: setup
+test-unit: setup-all
 	$(VENV)/bin/pytest tests/unit -q
 
 # Real kernels: the series' own run first, whose kernels the tests then share.
-test-kernel-harness: setup
+test-kernel-harness: setup-all
 	$(VENV)/bin/pytest tests/kernel -v
 
 bench: setup
@@ -55,13 +58,14 @@ format: setup
 # --- set-up ------------------------------------------------------------------------------------
 
 setup: $(SETUP)
+setup-all: $(SETUP_ALL)
 
 $(VENV)/installed: pyproject.toml requirements.lock tools/setup
 	tools/setup venv $(VENV)
 	@touch $@
 
-$(SETUP): $(VENV)/installed harness/build/tools.py
-	tools/setup packages $(NOREF) $(ARCH)
+$(VENV)/setup-%: $(VENV)/installed harness/build/tools.py
+	tools/setup packages $(NOREF) $(patsubst %-own-source,%,$*)
 	@touch $@
 
 clean:

@@ -55,7 +55,7 @@ def main() -> int:
         *(((), path) for path in sorted((ROOT / "kernel-patches").rglob("*.patch"))),
         *((("-f", *MODULE), path) for path in sorted((guest / "module").glob("*.[ch]"))),
         *((("-f", *MODULE), path) for path in sorted((ROOT / "tools/complain").glob("*.[ch]"))),
-        *((("-f", *USER_SPACE), path) for path in sorted((guest / "vmm").glob("*.[chS]"))),
+        *((("-f", *USER_SPACE), path) for path in sorted((guest / "vmm").rglob("*.[chS]"))),
     ]
     bad = 0
     for options, path in jobs:

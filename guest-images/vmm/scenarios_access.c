@@ -93,6 +93,17 @@ SCENARIO(huge_mapping, 5, .pages = NOREF_MAX_PAGES)
 	check_all_pages(stage);
 }
 
+/* The first fault is for a page in the middle: its pfn and its address are both rounded down. */
+SCENARIO(huge_middle, 6, .pages = NOREF_MAX_PAGES)
+{
+	arch_map_huge(&stage->vm);
+	if (!ktap_step(vm_call(&stage->vm, GUEST_LOAD, page_gpa(stage, 300), 0),
+		       "access: guest reads a page in the middle"))
+		return;
+	if (guest_is_in(stage))
+		check_all_pages(stage);
+}
+
 /* What the first fault of a page finds is taken away before KVM can map it. */
 SCENARIO(stale_fault, 4)
 {

@@ -68,6 +68,7 @@ bool vm_create(struct vm *vm, unsigned long type)
 void vm_add_vcpus(struct vm *vm, unsigned int nvcpus)
 {
 	int size = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+
 	if (size < (int)sizeof(struct kvm_run))
 		bail_out("KVM_GET_VCPU_MMAP_SIZE");
 	vm->run_size = size;

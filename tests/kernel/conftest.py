@@ -73,11 +73,14 @@ def noref(tmp_path: Path) -> Noref:
 
 @pytest.fixture(scope="session")
 def main_job(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Ran:
-    """The main job, whole, as `make test-kernel` runs it; its progress goes to the terminal."""
+    """The main job for all architectures, as `make test-kernel ARCH=all` runs it.
+
+    Its progress goes to the terminal.
+    """
     folder = tmp_path_factory.mktemp("main-job")
     output = []
     process = subprocess.Popen(
-        command("test", "--results", str(folder / "results")),
+        command("test", "--arch", "all", "--results", str(folder / "results")),
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from conftest import Noref, Ran
+from junitparser import JUnitXml
 
 from harness.build.cache import default_folder
 from harness.model import End, Grade, Outcome, Property, Standing
 
 STEPS = ["base", "noref+1", "noref+2", "noref+3", "noref+4"]
 MODES = ["tdp", "legacy", "shadow"]
+ARM64_MODES = ["vhe", "nvhe"]
 
 
 def standing(ran: Ran, kernel: str, mode: str, memory: str, prop: Property) -> Standing:
@@ -38,7 +40,7 @@ def test_main_job_ends_as_expected_with_every_cell_reported(main_job: Ran) -> No
     assert {outcome.end for outcome in main_job.result.outcomes} == {End.reported}
     assert Grade.error not in {verdict.grade for verdict in main_job.result.verdicts}
     seen = {(o.cell.kernel, o.cell.mode) for o in main_job.result.outcomes}
-    assert seen == {(kernel, mode) for kernel in STEPS for mode in MODES}
+    assert seen == {(kernel, mode) for kernel in STEPS for mode in MODES + ARM64_MODES}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -83,13 +85,38 @@ def test_detection_is_the_legacy_mmus_alone_until_patch_4_removes_it(
     assert standing(main_job, STEPS[number], mode, "counted", Property.detection) is want
 
 
+@pytest.mark.parametrize("mode", ARM64_MODES)
+@pytest.mark.parametrize("number", range(5))
+def test_on_arm64_access_comes_with_patch_3(main_job: Ran, number: int, mode: str) -> None:
+    want = Standing.holds if number >= 3 else Standing.lost
+    assert standing(main_job, STEPS[number], mode, "uncounted", Property.access) is want
+    assert standing(main_job, STEPS[number], mode, "counted", Property.access) is Standing.holds
+    for memory in ("counted", "uncounted"):
+        assert standing(main_job, STEPS[number], mode, memory, Property.silence) is Standing.holds
+
+
+def test_one_table_has_the_modes_of_all_architectures(main_job: Ran) -> None:
+    setting = main_job.result.setting
+    assert setting.arch == "x86_64, arm64"
+    assert {setting.arch_of(mode) for mode in MODES} == {"x86_64"}
+    assert {setting.arch_of(mode) for mode in ARM64_MODES} == {"arm64"}
+    junit = JUnitXml.fromfile(str(main_job.results / "latest/junit.xml"))
+    arches = {
+        suite.name.split("/")[1]: {p.name: p.value for p in suite.properties()}["arch"]
+        for suite in junit
+    }
+    assert arches["tdp"] == "x86_64"
+    assert arches["nvhe"] == "arm64"
+
+
 def test_every_cell_keeps_its_evidence_and_the_commands_that_run_it_again(main_job: Ran) -> None:
     run = main_job.results / "latest"
     for outcome in main_job.result.outcomes:
         folder = run / outcome.folder
         again = (folder / "again").read_text()
         assert f"noref run {outcome.cell}" in again
-        assert "qemu-system-x86_64" in again
+        arm64 = outcome.cell.mode in ARM64_MODES
+        assert ("qemu-system-aarch64" if arm64 else "qemu-system-x86_64") in again
         assert (folder / "console.log").stat().st_size > 0
         assert (folder / "vmm.ktap").read_bytes().startswith(b"KTAP version 1")
         assert (folder / "outcome.json").exists()
@@ -105,6 +132,7 @@ def test_second_run_builds_nothing(main_job: Ran, noref: Noref) -> None:
     assert before
     again = noref("test", "--mode", "tdp", "--scenario", "guest_read")
     assert again.status == 0
+    assert noref("test", "--arch", "arm64", "--scenario", "guest_read").status == 0
     assert entries() == before
     assert "building" not in again.output
 
@@ -121,6 +149,13 @@ def test_cells_by_the_hundreds_run_without_one_error(main_job: Ran, noref: Noref
     assert again.status == 0
     assert len(again.result.outcomes) == 300
     assert {verdict.grade for verdict in again.result.verdicts} <= {Grade.passed, Grade.failed}
+
+
+def test_the_mode_of_a_cell_says_which_architecture_it_is_of(main_job: Ran, noref: Noref) -> None:
+    again = noref("run", "noref+3/nvhe/tail/fault/guest_read", "--repeat", "300")
+    assert again.status == 0
+    assert {verdict.grade for verdict in again.result.verdicts} <= {Grade.passed, Grade.failed}
+    assert noref("shell", "--mode", "vhe", "--", "uname", "-m").output.endswith("aarch64\n")
 
 
 def test_shell_runs_a_command_in_l1(main_job: Ran, noref: Noref) -> None:
