@@ -96,6 +96,8 @@ struct noref_region {
 /* NULL if there is no such function, or it can't be probed. */
 void *noref_find_function(const char *name);
 int noref_age(unsigned int how, unsigned long start, unsigned long end);
+void noref_find_rearm(void);
+int noref_rearm(void);
 int noref_adopt(struct noref_region *region, const struct noref_adopt *adopt);
 int noref_count(struct noref_region *region, struct noref_calls *calls);
 void noref_end_counting(struct noref_region *region);

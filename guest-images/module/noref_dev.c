@@ -274,6 +274,8 @@ static long noref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case NOREF_SETTLE:
 		rcu_barrier();
 		return 0;
+	case NOREF_REARM:
+		return noref_rearm();
 	case NOREF_CALLS:
 		return noref_ask_calls(region, (void __user *)arg);
 	default:
@@ -325,7 +327,19 @@ static struct miscdevice noref_device = {
 	.name = "noref",
 	.fops = &noref_fops,
 };
-module_misc_device(noref_device);
+
+static int __init noref_init(void)
+{
+	noref_find_rearm();
+	return misc_register(&noref_device);
+}
+module_init(noref_init);
+
+static void __exit noref_exit(void)
+{
+	misc_deregister(&noref_device);
+}
+module_exit(noref_exit);
 
 MODULE_DESCRIPTION("Memory without refcounts, to test KVM with");
 MODULE_AUTHOR("noref project");

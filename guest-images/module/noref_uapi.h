@@ -103,5 +103,7 @@ struct noref_calls {
 #define NOREF_SETTLE	_IO('N', 11)
 /* Count the calls of a function of the kernel. */
 #define NOREF_CALLS	_IOWR('N', 12, struct noref_calls)
+/* Set the timers of all CPUs going again, in an L1 that was restored from a file. */
+#define NOREF_REARM	_IO('N', 13)
 
 #endif /* NOREF_UAPI_H */

@@ -100,6 +100,7 @@ static void end_log(void)
 
 int serve(const char *path, const char *facts)
 {
+	int module = open("/dev/noref", O_RDWR);
 	int port = open(path, O_RDWR);
 	char line[1024];
 	FILE *input;
@@ -112,8 +113,12 @@ int serve(const char *path, const char *facts)
 
 	dprintf(port, "ready %s\n", facts);
 	while (fgets(line, sizeof(line), input)) {
-		int status = obey_in_child(port, line);
+		int status;
 
+		/* This may be the first thing that L1 does since it was restored. */
+		if (ioctl(module, NOREF_REARM, NULL))
+			bail_out("setting L1's timers going");
+		status = obey_in_child(port, line);
 		settle();
 		end_log();
 		dprintf(port, "\nstatus %d\n", status);
