@@ -116,7 +116,7 @@ int serve(const char *path, const char *facts)
 		int status;
 
 		/* This may be the first thing that L1 does since it was restored. */
-		if (ioctl(module, NOREF_REARM, NULL))
+		if (module >= 0 && ioctl(module, NOREF_REARM, NULL))
 			bail_out("setting L1's timers going");
 		status = obey_in_child(port, line);
 		settle();

@@ -100,14 +100,14 @@ def noref(
         (["compare", "/no/such/series"], ["/no/such/series"]),
         (["test", "--mode", "tdp", "--mode", ""], ["''", "tdp, legacy, shadow"]),
         (["run", "base/tdp/tail/fault/no_such"], ["'no_such'", "guest_write"]),
-        (["run", "base/nvhe/tail/fault/guest_write"], ["'nvhe'", "tdp, legacy, shadow"]),
+        (["run", "base/ept/tail/fault/guest_write"], ["'ept'", "tdp, legacy, shadow"]),
         (["run", "base/tdp/moon/fault/guest_write"], ["'moon'", "order0"]),
         (["run", "base/tdp/tail/glue/guest_write"], ["'glue'", "remap, fault"]),
         (["run", "noref+9/tdp/tail/fault/guest_write"], ["'noref+9'", "base", "noref+4"]),
         (["run", "../tdp/tail/fault/guest_write"], ["'..'", "base", "noref+4"]),
         (["run", "guest_write"], ["1 words", "KERNEL/MODE/BACKING/MAPPING/SCENARIO"]),
         (["shell", "--kernel", "noref+9"], ["'noref+9'", "base", "noref+4"]),
-        (["shell", "--mode", "nvhe"], ["'nvhe'", "tdp, legacy, shadow"]),
+        (["shell", "--mode", "ept"], ["'ept'", "tdp, legacy, shadow"]),
     ],
 )
 def test_a_name_that_is_not_known_is_the_users_error_with_the_alternatives(
@@ -211,7 +211,7 @@ def test_doctor_names_what_is_missing_and_the_accelerator(
     ended = noref("doctor")
     assert ended.status == 2
     assert ended.out.splitlines() == [
-        why,
+        f"x86_64: {why}",
         "missing: bison (package bison)",
         "missing: ccache (package ccache, optional)",
     ]
@@ -241,7 +241,7 @@ def test_doctor_answers_on_this_machine_as_a_command_of_its_own() -> None:
         check=False,
     )
     assert done.returncode in (0, 2)
-    assert done.stdout.startswith(("KVM: ", "emulated: "))
+    assert done.stdout.startswith(("x86_64: KVM: ", "x86_64: emulated: "))
     assert "Traceback" not in done.stderr
 
 
@@ -327,7 +327,9 @@ def test_the_options_reach_the_job_as_they_were_given(
     monkeypatch.setattr(job, "test", note)
     monkeypatch.setenv("KERNEL_SRC", "/src/linux")
     noref("test", "-j", "3", "--timeout", "7", "--mode", "tdp", "--mode", "shadow", "--full")
-    order, modes, scenarios, full, *_ = asked[0]
+    orders, modes, scenarios, full, *_ = asked[0]
+    assert isinstance(orders, list)
+    (order,) = orders
     assert isinstance(order, Order)
     assert (order.kernel_src, order.workers, order.limits.cell) == ("/src/linux", 3, 7.0)
     assert order.results == tmp_path / "results"
