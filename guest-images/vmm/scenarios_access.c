@@ -83,23 +83,41 @@ SCENARIO(scattered_pages, 6, .pages = NOREF_MAX_PAGES)
 	check_all_pages(stage);
 }
 
+/* Whether the region is one huge page in the host's memory too. */
+static bool is_huge(struct stage *stage)
+{
+	unsigned int npages, neighbours = 0;
+	struct noref_page *pages = ledger_read(&stage->region, &npages);
+	bool aligned = pages[0].pfn % NOREF_MAX_PAGES == 0;
+
+	for (unsigned int i = 1; i < stage->region.npages; i++)
+		neighbours += pages[i].pfn == pages[i - 1].pfn + 1;
+	free(pages);
+	return aligned && equals("neighbours", neighbours, stage->region.npages - 1);
+}
+
 /* A host mapping by one huge entry. */
-SCENARIO(huge_mapping, 5, .pages = NOREF_MAX_PAGES)
+SCENARIO(huge_mapping, 6, .pages = NOREF_MAX_PAGES)
 {
 	arch_map_huge(&stage->vm);
 	if (!guest_is_in(stage))
 		return;
 	ktap_detail("pages_2m=%lu", (long)vm_stat(&stage->vm, "pages_2m"));
+	ktap_exercise(is_huge(stage), "the region is a huge page");
 	check_all_pages(stage);
 }
 
 /* The first fault is for a page in the middle: its pfn and its address are both rounded down. */
-SCENARIO(huge_middle, 6, .pages = NOREF_MAX_PAGES)
+SCENARIO(huge_middle, 7, .pages = NOREF_MAX_PAGES)
 {
 	arch_map_huge(&stage->vm);
-	if (!ktap_step(vm_call(&stage->vm, GUEST_LOAD, page_gpa(stage, 300), 0),
-		       "access: guest reads a page in the middle"))
+	host_fills(stage, HOST_PATTERN);
+	if (!ktap_step(vm_call(&stage->vm, GUEST_CHECK, page_gpa(stage, 300),
+			       page_pattern(stage, HOST_PATTERN, 300)) &&
+		       equals("wrong_words", stage->vm.vcpus[0].value, 0),
+		       "integrity: guest sees a page in the middle in its place"))
 		return;
+	ktap_exercise(is_huge(stage), "the region is a huge page");
 	if (guest_is_in(stage))
 		check_all_pages(stage);
 }
