@@ -224,6 +224,12 @@ def anonymous(log: bytes, cache: Cache) -> bytes:
     return re.sub(folder + rb"/tmp/[^\s:]*/module/", b"/build/complain/", log)
 
 
+def whole(log: bytes) -> bytes:
+    """The log up to the end of the deed: a broken slab may complain later, or not."""
+    before, mark, after = log.partition(END_MARK)
+    return before + mark + after[: after.find(b"\n") + 1]
+
+
 def foreign(log: bytes, cache: Cache) -> bytes:
     """A path of this machine in a log, which has no place in test data."""
     for path in (cache.folder, ROOT, Path.home()):
@@ -287,7 +293,7 @@ def make(options: Options, cache: Cache, scratch: Path, progress: Progress) -> i
                 progress.note(f"{trigger.name}: not kept, its log is cut off")
                 wrong += 1
                 continue
-            keep(base, variant, kernel, trigger, log, folder)
+            keep(base, variant, kernel, trigger, whole(log), folder)
             progress.note(f"{trigger.name}: {ended}, {len(log)} bytes")
     return wrong
 

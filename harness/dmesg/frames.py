@@ -164,6 +164,8 @@ def read_stacks(text: str) -> Stacks:
         elif what == "pc":
             if frame is not None:
                 stacks.counters.append(frame)
+                if trace is not None and trace.called:
+                    trace.frames.append(frame)  # what an interrupt or a fault came from
         elif what == "" or (what == "registers" and trace is not None and trace.called):
             pass  # registers are printed in the middle of a trace, at an exception's frame
         elif what == "stranger" and (called or trace is not None) and strangers < _STRANGERS:

@@ -179,7 +179,7 @@ ENTRIES = _any_of(
 
 # A CPU that is stuck is stopped by an interrupt that then reports it.
 INTERRUPTS = _any_of(
-    r"nmi_\w+|(?:arch_)?trigger_\w+|rcu_(?:dump|check|sched_clock|pending|print|exp|gp)\w*|"
+    r"nmi_\w+|(?:arch_)?trigger_(?:\w+_backtrace|load_balance)|rcu_(?:dump|check|sched_clock|pending|print|exp|gp)\w*|"
     r"print_(?:cpu|other)_\w+|dump_cpu_task|check_cpu_stall|update_process_times|"
     r"tick_\w+|_*hrtimer_\w+|__run_hrtimer|local_apic_\w+|smp_apic_\w+|apic_timer\w*|"
     r"watchdog_\w+|_*perf_event_(?:nmi_handler|overflow)|default_do_nmi|do_nmi|end_repeat_nmi|handle_percpu_\w+|"

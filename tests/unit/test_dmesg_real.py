@@ -14,10 +14,7 @@ REAL = Path(__file__).parent.parent / "data" / "dmesg" / "real"
 
 # What the reader gets wrong, by log (VERSION-VARIANT/NAME, or NAME for all), and why the
 # expectation stands: remove an entry when it is right.
-KNOWN_GAPS: dict[str, str] = {
-    "6.1-kasan/rcu_stall": "the NMI meets a CPU that enters an interrupt in KASAN's code: what was "
-    "interrupted stands in the RIP line in mid-trace",
-}
+KNOWN_GAPS: dict[str, str] = {}
 
 
 class Expected(NamedTuple):

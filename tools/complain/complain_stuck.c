@@ -22,10 +22,15 @@ static __always_inline void spin(unsigned int seconds)
 		barrier();
 }
 
+/*
+ * With a threshold of 3 s the watchdog looks every 1.2 s whether there were
+ * more than 6 units of 2^30 ns, and says so after 8.7 s at the latest
+ * (get_timestamp(), is_softlockup() in kernel/watchdog.c).
+ */
 static int complain_soft_lockup(void)
 {
 	preempt_disable();
-	spin(8);
+	spin(10);
 	preempt_enable();
 	return 0;
 }
