@@ -62,18 +62,17 @@ static int obey_in_child(int port, char *line)
 }
 
 /*
- * What the cell left to RCU may complain yet, e.g. the freeing of page tables.
- * The recipe of docs/dmesg-data.md has another module in place of ours, and a
- * trigger may have left RCU so that waiting for it is no good idea.
+ * Nothing is kept open between, so that the module can be unloaded.  The recipe
+ * of docs/dmesg-data.md has another module in place of ours.
  */
-static void settle(void)
+static void ask_module(unsigned long command)
 {
 	int fd = open("/dev/noref", O_RDWR);
 
 	if (fd < 0 && errno == ENOENT)
 		return;
-	if (fd < 0 || ioctl(fd, NOREF_SETTLE, NULL))
-		bail_out("waiting for RCU callbacks");
+	if (fd < 0 || ioctl(fd, command, NULL))
+		bail_out("ioctl %#lx on /dev/noref", command);
 	close(fd);
 }
 
@@ -100,7 +99,6 @@ static void end_log(void)
 
 int serve(const char *path, const char *facts)
 {
-	int module = open("/dev/noref", O_RDWR);
 	int port = open(path, O_RDWR);
 	char line[1024];
 	FILE *input;
@@ -116,10 +114,10 @@ int serve(const char *path, const char *facts)
 		int status;
 
 		/* This may be the first thing that L1 does since it was restored. */
-		if (module >= 0 && ioctl(module, NOREF_REARM, NULL))
-			bail_out("setting L1's timers going");
+		ask_module(NOREF_REARM);
 		status = obey_in_child(port, line);
-		settle();
+		/* What the cell left to RCU may complain yet, as the freeing of page tables. */
+		ask_module(NOREF_SETTLE);
 		end_log();
 		dprintf(port, "\nstatus %d\n", status);
 	}

@@ -3,9 +3,14 @@
 #ifndef PAYLOAD_H
 #define PAYLOAD_H
 
+#include "vmm.h"
+
 extern const char payload_start[], payload_end[];
 extern const char payload_store[], payload_load[], payload_call[];
 extern const char payload_fill[], payload_check[];
 extern const char payload_store_fpu[], payload_touch[];
+
+/* Where in it an operation begins. */
+size_t payload_offset(enum guest_op op);
 
 #endif /* PAYLOAD_H */

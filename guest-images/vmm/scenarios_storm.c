@@ -185,10 +185,17 @@ static bool host_sees_last(struct stage *stage)
 	return true;
 }
 
-/* A fault that a vCPU is in just now looks like one that was retried. */
+/*
+ * A fault that a vCPU is in just now looks like one that was retried, and so
+ * does one that failed.
+ */
 static bool met_retry(struct stage *stage)
 {
-	return arch_faults_retried(&stage->vm) > VCPUS;
+	unsigned int failed = 0;
+
+	for (unsigned int i = 0; i < VCPUS; i++)
+		failed += workers[i].excuses;
+	return arch_faults_retried(&stage->vm) > VCPUS + failed;
 }
 
 static void revoke_all(struct stage *stage)

@@ -7,11 +7,13 @@ architecture is added to it, nothing is installed, and no root is needed.
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness import lifetime
 from harness.build.cache import Cache, key_of
 from harness.build.tools import program
 from harness.errors import InfraError, UserError
@@ -89,12 +91,16 @@ def _find(root: Path, name: str) -> Path:
 
 
 def _run(argv: list[str]) -> str:
-    result = subprocess.run(argv, capture_output=True, check=False)
-    if result.returncode:
-        words = printable(result.stderr.decode(errors="replace")).strip().splitlines()
+    child = lifetime.spawn(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        said, errors = child.communicate()
+    finally:
+        lifetime.stop(child)
+    if child.returncode:
+        words = printable(errors.decode(errors="replace")).strip().splitlines()
         raise InfraError(
             f"running {argv[0]}",
-            "; ".join(words[-3:]) or f"exit status {result.returncode}",
-            f"run it by hand: {' '.join(argv)}",
+            "; ".join(words[-3:]) or f"exit status {child.returncode}",
+            f"run it by hand: {shlex.join(argv)}",
         )
-    return result.stdout.decode(errors="replace")
+    return said.decode(errors="replace")

@@ -53,7 +53,7 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path)
-    for name in ("sh", "mkdir"):
+    for name in ("sh", "mkdir", "setpriv"):
         (made.bin / name).symlink_to(shutil.which(name) or f"/bin/{name}")
     monkeypatch.setenv("PATH", str(made.bin))
     monkeypatch.setattr("harness.build.tools._PATH", ())

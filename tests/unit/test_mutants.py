@@ -385,3 +385,12 @@ def test_an_interrupt_leaves_the_mutants_that_are_done(
     result = hunt()
     assert result.mutants[0].name == "a" and len(result.mutants) < 3
     assert (result.planned, result.stopped, result.status) == (3, "interrupted", 130)
+
+
+def test_a_bug_of_another_architecture_is_left_out_or_refused_if_named(hunt: Hunted) -> None:
+    hunt.mutant("here", loses("guest_write"), "guest_write")
+    header = "Subject: a bug elsewhere\nSeries: noref\nArch: arm64\nSuspect: guest_write\n\n"
+    write(hunt.folder, "there", header)
+    assert [mutant.name for mutant in hunt().mutants] == ["here"]
+    with pytest.raises(UserError, match=r"there is one for arm64(.|\n)*--arch arm64"):
+        hunt("there")

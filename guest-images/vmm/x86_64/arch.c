@@ -26,16 +26,6 @@
 /* As used already: KVM doesn't prefetch what the guest never touched. */
 #define PTE_BITS	(PTE_P | PTE_W | PTE_U | PTE_A | PTE_D)
 
-static const char * const entry_points[] = {
-	[GUEST_STORE] = payload_store,
-	[GUEST_LOAD] = payload_load,
-	[GUEST_CALL] = payload_call,
-	[GUEST_FILL] = payload_fill,
-	[GUEST_CHECK] = payload_check,
-	[GUEST_STORE_FPU] = payload_store_fpu,
-	[GUEST_TOUCH] = payload_touch,
-};
-
 typedef uint64_t page_table[512];
 
 void make_page_tables(void *tables, uint64_t gpa)
@@ -131,11 +121,6 @@ void arch_vcpu_init(struct vcpu *vcpu)
 	sregs.efer = EFER_LME | EFER_LMA;
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs))
 		bail_out("KVM_SET_SREGS");
-}
-
-size_t payload_offset(enum guest_op op)
-{
-	return entry_points[op] - payload_start;
 }
 
 void arch_set_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value)

@@ -24,8 +24,6 @@
  */
 #define PAGE_TABLES	5
 void make_page_tables(void *tables, uint64_t gpa);
-/* Where in the payload an operation begins. */
-size_t payload_offset(enum guest_op op);
 /* What KVM offers to guests; to be freed. */
 struct kvm_cpuid2 *supported_cpuid(const struct vm *vm);
 void set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value);
