@@ -83,7 +83,7 @@ static void protect(const struct region *region, int prot)
 		bail_out("mprotect to %d", prot);
 }
 
-SCENARIO(mprotect, 5)
+SCENARIO(mprotect, 6)
 {
 	struct region *region = &stage->region;
 
@@ -94,6 +94,9 @@ SCENARIO(mprotect, 5)
 		  "notifier: guest can't write what the host may only read");
 	ktap_step(guest_sees(stage, GUEST_PATTERN),
 		  "access: guest reads what the host may only read");
+	/* By now it is mapped, for reading. */
+	ktap_step(writes_fail(stage),
+		  "notifier: guest can't write it when it has read it either");
 	protect(region, PROT_READ | PROT_WRITE);
 	ktap_step(guest_fills(stage, LATER_PATTERN),
 		  "access: guest writes when the host may again");
