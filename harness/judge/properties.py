@@ -39,13 +39,17 @@ def judge_cell(outcome: Outcome, scenario: Scenario, memory: str | None = None) 
     cell = outcome.cell
     if outcome.end in _OURS:
         return Verdict(cell=cell, grade=Grade.error, reason=outcome.note)
+    vacuous = _vacuous(outcome)
+    if vacuous and scenario.control:
+        # That nothing was said of a bug means nothing where there was none.
+        return Verdict(cell=cell, grade=Grade.error, reason=vacuous)
     word = _Words(cell, memory_class(outcome) or memory or "unknown")
     findings = _merge(_findings(outcome, scenario, word))
     lost = [finding for finding in findings if finding.standing is Standing.lost]
     if lost:
         reason = "; ".join(f"{finding.prop.value}: {finding.evidence}" for finding in lost)
         return Verdict(cell=cell, grade=Grade.failed, reason=reason, findings=findings)
-    if vacuous := _vacuous(outcome):
+    if vacuous:
         return Verdict(cell=cell, grade=Grade.error, reason=vacuous)
     for finding in findings:
         if finding.prop is scenario.checks and finding.standing is Standing.unseen:

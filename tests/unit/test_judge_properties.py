@@ -390,6 +390,13 @@ def test_a_cell_that_exercised_nothing_is_our_error_but_no_excuse() -> None:
     assert standing(lost, Property.silence) is Standing.lost
 
 
+def test_silence_after_a_seeded_bug_that_never_was_says_nothing() -> None:
+    idle = step("exercise", "the freed page was given out again", Result.not_ok)
+    verdict = judge(Property.detection, subtests=(WRITE, idle, SEEDED), status=1)
+    assert (verdict.grade, verdict.findings) == (Grade.error, ())
+    assert "vacuous" in verdict.reason
+
+
 def test_references_of_host_mappings_come_and_go_with_them() -> None:
     mapped = {"own_ref": 2, "page_ref": 2, "mapcount": 1}
     alone = {"own_ref": 1, "page_ref": 1, "mapcount": 0}
