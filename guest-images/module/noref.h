@@ -74,7 +74,7 @@ const struct noref_mapping *noref_find_mapping(const char *name);
  * What an open file has.  @lock protects everything below it.  @base keeps the
  * regions apart in the device's one address space, so that
  * unmap_mapping_range() meets just one.  @raced: pages that were taken away in
- * the middle of a fault.  @adopted: the pages are somebody else's.
+ * the middle of a fault.
  *
  * @lock nests inside of the mm's locks, so nothing that faults runs under it.
  */
@@ -85,7 +85,6 @@ struct noref_region {
 	const struct noref_backing *backing;
 	const struct noref_mapping *mapping;
 	unsigned int npages;
-	bool adopted;
 	struct noref_set sets[2];
 	struct noref_set *front;
 	struct noref_set *spare;

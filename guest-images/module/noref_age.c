@@ -25,35 +25,44 @@ void *noref_find_function(const char *name)
 	return address;
 }
 
-static int test_young(unsigned long start, unsigned long end)
-{
-	address_fn fn = noref_find_function("__mmu_notifier_test_young");
-	int young = 0;
+static address_fn test_one;
+static range_fn clear, clear_and_flush;
 
-	if (!fn)
-		return -EOPNOTSUPP;
-	for (; start < end; start += PAGE_SIZE)
-		young |= fn(current->mm, start);
-	return young;
+/*
+ * Once: a kprobe interrupts every CPU, and so flushes what a vCPU's TLB has, be
+ * it that KVM forgot to.
+ */
+static bool find_functions(void)
+{
+	if (!clear_and_flush) {
+		test_one = noref_find_function("__mmu_notifier_test_young");
+		clear = noref_find_function("__mmu_notifier_clear_young");
+		clear_and_flush = noref_find_function("__mmu_notifier_clear_flush_young");
+	}
+	return test_one && clear && clear_and_flush;
 }
 
-static int clear_young(const char *name, unsigned long start, unsigned long end)
+static int test_young(unsigned long start, unsigned long end)
 {
-	range_fn fn = noref_find_function(name);
+	int young = 0;
 
-	return fn ? fn(current->mm, start, end) : -EOPNOTSUPP;
+	for (; start < end; start += PAGE_SIZE)
+		young |= test_one(current->mm, start);
+	return young;
 }
 
 /* Whether the range was used, or an errno. */
 int noref_age(unsigned int how, unsigned long start, unsigned long end)
 {
+	if (!find_functions())
+		return -EOPNOTSUPP;
 	switch (how) {
 	case NOREF_TEST_YOUNG:
 		return test_young(start, end);
 	case NOREF_CLEAR_YOUNG:
-		return clear_young("__mmu_notifier_clear_young", start, end);
+		return clear(current->mm, start, end);
 	case NOREF_CLEAR_FLUSH_YOUNG:
-		return clear_young("__mmu_notifier_clear_flush_young", start, end);
+		return clear_and_flush(current->mm, start, end);
 	default:
 		return -EINVAL;
 	}

@@ -38,7 +38,7 @@ static __u32 owner_flags(struct page *page)
 	       (folio_test_locked(folio) ? NOREF_PG_LOCKED : 0);
 }
 
-static int fill_set(struct noref_set *set, bool adopted, struct noref_page *entries)
+static int fill_set(struct noref_set *set, struct noref_page *entries)
 {
 	for (unsigned int i = 0; i < set->npages; i++) {
 		struct page *page = set->pages[i];
@@ -49,7 +49,7 @@ static int fill_set(struct noref_set *set, bool adopted, struct noref_page *entr
 			.own_ref = page_ref_count(page),
 			.page_ref = page_count(page),
 			.mapcount = atomic_read(&page->_mapcount) + 1,
-			.flags = adopted ? 0 : owner_flags(page),
+			.flags = owner_flags(page),
 		};
 	}
 	return set->npages;
@@ -61,8 +61,8 @@ int noref_fill_ledger(struct noref_region *region, struct noref_page *entries)
 	int n;
 
 	mutex_lock(&region->lock);
-	n = fill_set(region->front, region->adopted, entries);
-	n += fill_set(region->spare, region->adopted, entries + n);
+	n = fill_set(region->front, entries);
+	n += fill_set(region->spare, entries + n);
 	mutex_unlock(&region->lock);
 	return n;
 }
@@ -109,7 +109,6 @@ int noref_adopt(struct noref_region *region, const struct noref_adopt *adopt)
 		    adopt_mapped(set, adopt->address, adopt->npages) :
 		    adopt_file(set, adopt->fd, adopt->npages);
 		set->npages = r < 0 ? 0 : r;
-		region->adopted = true;
 	}
 	mutex_unlock(&region->lock);
 	if (r < 0)

@@ -141,6 +141,49 @@ static int map_race_insert(struct noref_region *region, struct vm_area_struct *v
 	return 0;
 }
 
+/*
+ * Somebody else has the page just now: as TTM and the page cache do, a first try
+ * comes back with nothing, and without the mm's lock if it may wait.
+ */
+static bool must_wait(struct vm_fault *vmf)
+{
+	if (!fault_flag_allow_retry_first(vmf->flags))
+		return false;
+	if (!(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		mmap_read_unlock(vmf->vma->vm_mm);
+	return true;
+}
+
+static vm_fault_t wait_pfn(struct vm_fault *vmf)
+{
+	return must_wait(vmf) ? VM_FAULT_RETRY : fill(vmf, insert_pfn);
+}
+
+static const struct vm_operations_struct wait_ops = {
+	.fault = wait_pfn,
+};
+
+static int map_wait(struct noref_region *region, struct vm_area_struct *vma)
+{
+	return map_pfns(vma, &wait_ops);
+}
+
+static vm_fault_t wait_page(struct vm_fault *vmf)
+{
+	return must_wait(vmf) ? VM_FAULT_RETRY : fill(vmf, insert_page);
+}
+
+static const struct vm_operations_struct wait_insert_ops = {
+	.fault = wait_page,
+};
+
+static int map_wait_insert(struct noref_region *region, struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_MIXEDMAP);
+	vma->vm_ops = &wait_insert_ops;
+	return 0;
+}
+
 /* With a reference and a mapcount for the mapping; refuses pages without a count. */
 static int map_insert(struct noref_region *region, struct vm_area_struct *vma)
 {
@@ -209,6 +252,8 @@ static const struct noref_mapping mappings[] = {
 	{ "notify", map_notify },
 	{ "race", map_race },
 	{ "race_insert", map_race_insert },
+	{ "wait", map_wait },
+	{ "wait_insert", map_wait_insert },
 	{ "insert", map_insert },
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	{ "pmd", map_pmd },

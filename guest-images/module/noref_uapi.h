@@ -42,7 +42,7 @@ struct noref_adopt {
 #define NOREF_PG_WRITEBACK	(1u << 7)
 #define NOREF_PG_RESERVED	(1u << 8)
 
-/* @flags: none for adopted pages, whose flags mm and KVM may change. */
+/* @flags: those of adopted pages mm and KVM may change, too. */
 struct noref_page {
 	__u64 pfn;
 	__u64 sum;		/* sum of its 64-bit words */

@@ -100,6 +100,9 @@ static void take(const struct region *region, enum when when)
 	unsigned int npages;
 
 	taken[when] = ledger_read(region, &npages);
+	/* What mm and KVM may change is nothing to complain of. */
+	for (unsigned int i = 0; region->own && i < npages; i++)
+		taken[when][i].flags = 0;
 	for (unsigned int i = 0; npages <= LARGE && i < npages; i++)
 		print_entry(when, i);
 	for (unsigned int i = 0; when == AFTER && npages > LARGE && i < npages; i++) {

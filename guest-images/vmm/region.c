@@ -109,6 +109,11 @@ void region_unmap(struct region *region)
 		bail_out("unmapping the region");
 }
 
+bool region_is_pinned(const struct region *region)
+{
+	return region->own || strstr(region->mapping, "insert");
+}
+
 bool region_refaults(const struct region *region)
 {
 	static const char * const filled_at_once[] = { "remap", "insert" };

@@ -13,20 +13,6 @@ static uint64_t all(const struct stage *stage)
 	return (1ul << stage->region.npages) - 1;
 }
 
-/* The bitmap of the region's first 64 pages; getting it clears it. */
-static uint64_t get_log(struct stage *stage)
-{
-	uint64_t bitmap[NOREF_MAX_PAGES / 64] = {};
-	struct kvm_dirty_log log = {
-		.slot = REGION_SLOT,
-		.dirty_bitmap = bitmap,
-	};
-
-	if (ioctl(stage->vm.fd, KVM_GET_DIRTY_LOG, &log))
-		bail_out("KVM_GET_DIRTY_LOG");
-	return bitmap[0];
-}
-
 static void clear_log(struct stage *stage, uint64_t pages)
 {
 	uint64_t bitmap[NOREF_MAX_PAGES / 64] = { pages };
@@ -74,15 +60,19 @@ SCENARIO(dirty_log, 7)
 }
 
 /* Logging from the beginning: no page was mapped without it. */
-SCENARIO(dirty_first, 3)
+SCENARIO(dirty_first, 5)
 {
 	if (!can_log(stage))
 		return;
 	vm_delete_region(&stage->vm);
 	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
-	if (!ktap_step(guest_sees_zeroes(stage),
-		       "access: guest reads pages whose log is on"))
+	if (!ktap_step(vm_call(&stage->vm, GUEST_LOAD, REGION_GPA, 0),
+		       "access: guest reads a page whose log is on"))
 		return;
+	ktap_step(equals("dirty", get_log(stage) & ~1ul, 0),
+		  "integrity: pages that the guest never touched are not dirty");
+	ktap_step(guest_sees_zeroes(stage),
+		  "access: guest reads all pages whose log is on");
 	/* KVM maps what it may write, and counts it as written already. */
 	ktap_detail("dirty_by_reading=%#lx", (long)get_log(stage));
 	ktap_step(guest_fills(stage, GUEST_PATTERN) && host_sees(stage, GUEST_PATTERN),
@@ -117,4 +107,25 @@ SCENARIO(clear_dirty, 6)
 	vm_set_region(&stage->vm, &stage->region, 0);
 	ktap_step(host_sees(stage, GUEST_PATTERN),
 		  "access: host reads what the guest wrote");
+}
+
+/* The log is of pages, however large the SPTE was that mapped them. */
+SCENARIO(dirty_huge, 5, .pages = NOREF_MAX_PAGES)
+{
+	arch_map_huge(&stage->vm);
+	if (!guest_is_in(stage))
+		return;
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	ktap_step(guest_sees(stage, GUEST_PATTERN) && equals("dirty", get_log(stage), 0),
+		  "integrity: pages that the guest reads are not dirty");
+	for (unsigned int i = 0; i < 64; i += 63)
+		vm_call(&stage->vm, GUEST_FILL, page_gpa(stage, i),
+			page_pattern(stage, GUEST_PATTERN, i));
+	ktap_step(equals("dirty", get_log(stage), 1ul << 63 | 1),
+		  "integrity: the pages that the guest wrote are dirty, no other");
+	vm_set_region(&stage->vm, &stage->region, 0);
+	ktap_step(guest_sees(stage, GUEST_PATTERN) && host_sees(stage, GUEST_PATTERN),
+		  "access: both sides see the same when logging has ended");
+	ktap_step(guest_fills(stage, LATER_PATTERN) && host_sees(stage, LATER_PATTERN),
+		  "access: guest writes when logging has ended");
 }

@@ -50,13 +50,14 @@ SCENARIO(munmap, 2)
 }
 
 /* Every page but the first and the last goes, and those two must stay. */
-SCENARIO(munmap_part, 4)
+SCENARIO(munmap_part, 5)
 {
 	struct region *region = &stage->region;
 	size_t size = region->page_size;
 	struct vcpu *vcpu = &stage->vm.vcpus[0];
 	unsigned int last = region->npages - 1;
 	bool passed = true;
+	uint64_t faults;
 
 	if (!guest_is_in(stage))
 		return;
@@ -66,11 +67,14 @@ SCENARIO(munmap_part, 4)
 		passed = !vcpu_call(vcpu, GUEST_LOAD, page_gpa(stage, i), 0) &&
 			 equals("errno", vcpu->error, EFAULT);
 	ktap_step(passed, "notifier: the unmapped pages are out of the guest's reach");
+	faults = arch_faults_fixed(&stage->vm);
 	ktap_step(vm_call(&stage->vm, GUEST_LOAD, page_gpa(stage, 0), 0) &&
 		  equals("word", vcpu->value, page_pattern(stage, GUEST_PATTERN, 0)) &&
 		  vm_call(&stage->vm, GUEST_LOAD, page_gpa(stage, last), 0) &&
 		  equals("word", vcpu->value, page_pattern(stage, GUEST_PATTERN, last)),
 		  "access: guest reads the pages that stayed");
+	ktap_step(equals("faults", arch_faults_fixed(&stage->vm) - faults, 0),
+		  "notifier: they stayed mapped in the guest, too");
 	region_unmap(region);
 	region_map(region);
 	ktap_step(guest_sees(stage, GUEST_PATTERN),
@@ -95,7 +99,7 @@ SCENARIO(mprotect, 6)
 	ktap_step(guest_sees(stage, GUEST_PATTERN),
 		  "access: guest reads what the host may only read");
 	/* By now it is mapped, for reading. */
-	ktap_step(writes_fail(stage),
+	ktap_step(writes_fail(stage) && host_sees(stage, GUEST_PATTERN),
 		  "notifier: guest can't write it when it has read it either");
 	protect(region, PROT_READ | PROT_WRITE);
 	ktap_step(guest_fills(stage, LATER_PATTERN),
@@ -140,27 +144,65 @@ SCENARIO(mremap, 4)
 		  "integrity: the move changed nothing");
 }
 
-/* Nobody tells the guest's pages from the child's, which has them as well. */
-SCENARIO(fork, 4)
+/* What a child sees when it was told to look: its exit status. */
+static int look(struct stage *stage, int told, uint64_t pattern)
 {
+	char byte;
+
+	return read(told, &byte, 1) != 1 || !host_sees(stage, pattern);
+}
+
+/*
+ * A child shares a driver's memory, and has a copy of its parent's own: while
+ * nobody has written to a page there is just one, which the guest may only read.
+ */
+SCENARIO(fork, 5)
+{
+	const bool own = stage->region.own;
+	int tell[2];
 	pid_t child;
 	int status;
 
 	if (!guest_is_in(stage))
 		return;
+	if (pipe(tell))
+		bail_out("pipe");
 	child = fork();
 	if (child < 0)
 		bail_out("fork");
 	if (!child)
-		_exit(!host_sees(stage, GUEST_PATTERN));
-	if (waitpid(child, &status, 0) != child)
-		bail_out("waitpid");
-	ktap_step(equals("status", status, 0),
-		  "access: a child reads what the guest wrote");
+		_exit(look(stage, tell[0], own ? GUEST_PATTERN : LATER_PATTERN));
+	ktap_step(guest_sees(stage, GUEST_PATTERN),
+		  "access: guest reads what a child has as well");
 	ktap_step(guest_fills(stage, LATER_PATTERN),
-		  "access: guest writes when the child is gone");
+		  "access: guest writes what a child has as well");
+	if (write(tell[1], "", 1) != 1 || waitpid(child, &status, 0) != child)
+		bail_out("waiting for the child");
+	ktap_step(equals("status", status, 0),
+		  "integrity: a child sees what the guest wrote, or not if it is a copy");
 	ktap_step(host_sees(stage, LATER_PATTERN),
 		  "integrity: host reads what the guest wrote");
+	/* The child had the old pages of this process's own, which are gone with it. */
+	if (own) {
+		region_adopt(&stage->region);
+		ledger_before(&stage->region);
+	}
+}
+
+/* Nobody has written to the pages: all of them are the one page of zeroes. */
+SCENARIO(read_hole, 5)
+{
+	discard_all(stage);
+	if (!ktap_step(guest_sees_zeroes(stage), "access: guest reads pages that aren't there") ||
+	    !ktap_step(guest_fills(stage, GUEST_PATTERN), "access: guest writes them"))
+		return;
+	ktap_step(host_sees(stage, GUEST_PATTERN),
+		  "integrity: host reads what the guest wrote");
+	ktap_step(holes_are_zero(stage),
+		  "integrity: other memory that isn't there reads as zeroes");
+	region_adopt(&stage->region);
+	ledger_before(&stage->region);
+	ktap_step(guest_sees(stage, GUEST_PATTERN), "integrity: guest reads what it wrote");
 }
 
 SCENARIO(dontneed, 3)
@@ -169,8 +211,7 @@ SCENARIO(dontneed, 3)
 
 	if (!guest_is_in(stage))
 		return;
-	if (madvise(region->host, region_size(region), MADV_DONTNEED))
-		bail_out("MADV_DONTNEED");
+	discard_all(stage);
 	/* The host touches the new pages first, so that they are on the ledger. */
 	region_adopt(region);
 	ledger_before(region);
@@ -179,16 +220,33 @@ SCENARIO(dontneed, 3)
 		  "access: guest writes the new pages");
 }
 
-static int age(struct stage *stage, enum noref_age_how how)
+static int age_pages(struct stage *stage, enum noref_age_how how, unsigned int first,
+		     unsigned int npages)
 {
 	struct noref_age ask = {
-		.address = (uintptr_t)stage->region.host,
-		.size = region_size(&stage->region),
+		.address = (uintptr_t)host_page(stage, first),
+		.size = npages * stage->region.page_size,
 		.how = how,
 	};
 
 	region_ioctl(&stage->region, NOREF_AGE, &ask);
 	return ask.young;
+}
+
+static int age(struct stage *stage, enum noref_age_how how)
+{
+	return age_pages(stage, how, 0, stage->region.npages);
+}
+
+/* Of the pages that are young, just those between the first and the last get old. */
+static bool inner_pages_get_old(struct stage *stage)
+{
+	unsigned int last = stage->region.npages - 1;
+
+	return equals("young", age_pages(stage, NOREF_CLEAR_YOUNG, 1, last - 1), 1) &&
+	       equals("inner", age_pages(stage, NOREF_TEST_YOUNG, 1, last - 1), 0) &&
+	       equals("first", age_pages(stage, NOREF_TEST_YOUNG, 0, 1), 1) &&
+	       equals("last", age_pages(stage, NOREF_TEST_YOUNG, last, 1), 1);
 }
 
 static void check_age(struct stage *stage, enum noref_age_how how,
@@ -200,7 +258,7 @@ static void check_age(struct stage *stage, enum noref_age_how how,
 		  equals("young", age(stage, NOREF_TEST_YOUNG), 1), again);
 }
 
-SCENARIO(age, 8)
+SCENARIO(age, 9)
 {
 	if (!guest_is_in(stage))
 		return;
@@ -208,6 +266,8 @@ SCENARIO(age, 8)
 		  "notifier: what the guest wrote is young",
 		  "notifier: it is old when its age was cleared",
 		  "notifier: it is young when the guest reads it again");
+	ktap_step(inner_pages_get_old(stage),
+		  "notifier: some of it is old when the age of that was cleared");
 	check_age(stage, NOREF_CLEAR_FLUSH_YOUNG,
 		  "notifier: it is young still",
 		  "notifier: it is old when its age was cleared and flushed",

@@ -81,7 +81,7 @@ SCENARIO(slot_shift, 3)
 		  "notifier: what lies behind the shorter slot is out of reach");
 }
 
-SCENARIO(readonly_slot, 5)
+SCENARIO(readonly_slot, 6)
 {
 	struct region *region = &stage->region;
 
@@ -95,6 +95,8 @@ SCENARIO(readonly_slot, 5)
 		  "robustness: a write to it is left to the VMM");
 	ktap_step(host_sees(stage, HOST_PATTERN),
 		  "integrity: the write changed nothing");
+	ktap_step(guest_sees(stage, HOST_PATTERN),
+		  "access: guest reads on in the slot");
 	vm_delete_region(&stage->vm);
 	vm_set_region(&stage->vm, region, 0);
 	ktap_step(guest_fills(stage, GUEST_PATTERN) && host_sees(stage, GUEST_PATTERN),

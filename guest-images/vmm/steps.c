@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "ktap.h"
 #include "ledger.h"
@@ -175,6 +177,39 @@ bool can_log(struct stage *stage)
 		bail_out("setting the region's memslot to be logged");
 	ktap_skip_rest("KVM keeps no log of writes to this memory");
 	return false;
+}
+
+void discard_all(struct stage *stage)
+{
+	if (madvise(stage->region.host, region_size(&stage->region), MADV_DONTNEED))
+		bail_out("MADV_DONTNEED");
+}
+
+bool holes_are_zero(struct stage *stage)
+{
+	size_t size = region_size(&stage->region);
+	uint64_t *hole = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool zero = true;
+
+	if (hole == MAP_FAILED)
+		bail_out("mapping nothing");
+	for (size_t i = 0; zero && i < size / sizeof(*hole); i++)
+		zero = equals("word", hole[i], 0);
+	munmap(hole, size);
+	return zero;
+}
+
+uint64_t get_log(struct stage *stage)
+{
+	uint64_t bitmap[NOREF_MAX_PAGES / 64] = {};
+	struct kvm_dirty_log log = {
+		.slot = REGION_SLOT,
+		.dirty_bitmap = bitmap,
+	};
+
+	if (ioctl(stage->vm.fd, KVM_GET_DIRTY_LOG, &log))
+		bail_out("KVM_GET_DIRTY_LOG");
+	return bitmap[0];
 }
 
 bool equals(const char *what, uint64_t got, uint64_t want)

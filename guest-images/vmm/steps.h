@@ -44,6 +44,13 @@ bool writes_fail(struct stage *stage);
 
 /* Whether KVM can log writes to the region; if not, the steps to come are skipped. */
 bool can_log(struct stage *stage);
+/* Give the pages of this process's own memory back: whoever reads them finds zeroes. */
+void discard_all(struct stage *stage);
+/* Whether memory that nobody wrote to, here or elsewhere, reads as zeroes. */
+bool holes_are_zero(struct stage *stage);
+
+/* The dirty log of the region's first 64 pages; getting it clears it. */
+uint64_t get_log(struct stage *stage);
 
 /* Whether a number is what it should be. */
 bool equals(const char *what, uint64_t got, uint64_t want);

@@ -103,12 +103,16 @@ void vm_delete_region(struct vm *vm)
 
 /*
  * KVM finishes an MMIO access when it is entered again, and would do so over the
- * registers of the next call.  With immediate_exit it does that and no more.
+ * registers of the next call.  With immediate_exit it does that and no more,
+ * unless the instruction has another access to make.
  */
 static void finish_mmio(struct vcpu *vcpu)
 {
 	vcpu->run->immediate_exit = 1;
-	if (!ioctl(vcpu->fd, KVM_RUN, 0) || errno != EINTR)
+	while (!ioctl(vcpu->fd, KVM_RUN, 0))
+		if (vcpu->run->exit_reason != KVM_EXIT_MMIO)
+			bail_out("finishing an MMIO access: exit %u", vcpu->run->exit_reason);
+	if (errno != EINTR)
 		bail_out("finishing an MMIO access");
 	vcpu->run->immediate_exit = 0;
 }

@@ -55,6 +55,8 @@ void region_unmap(struct region *region);
 void region_adopt(struct region *region);
 size_t region_size(const struct region *region);
 bool region_is(const struct region *region, const char *backing);
+/* Whether gup finds the pages of the mapping, and pins them. */
+bool region_is_pinned(const struct region *region);
 /* Whether a revoked mapping fills itself again when touched. */
 bool region_refaults(const struct region *region);
 /* Returns what the ioctl returned, if it didn't fail. */

@@ -50,15 +50,16 @@ static bool updates(struct stage *stage, const struct cache_user *user, const vo
 }
 
 /* The guest's view is of the time between two looks of the host. */
-static bool guest_sees_version(struct stage *stage, const struct cache_user *user)
+static bool guest_sees_version(struct stage *stage, const struct cache_user *user,
+			       unsigned int page)
 {
-	uint32_t before = version_in(user, host_page(stage, 0));
+	uint32_t before = version_in(user, host_page(stage, page));
 	uint32_t seen, after;
 
-	if (!vm_call(&stage->vm, GUEST_LOAD, page_gpa(stage, 0) + user->version, 0))
+	if (!vm_call(&stage->vm, GUEST_LOAD, page_gpa(stage, page) + user->version, 0))
 		return false;
 	seen = stage->vm.vcpus[0].value;
-	after = version_in(user, host_page(stage, 0));
+	after = version_in(user, host_page(stage, page));
 	if (before <= seen && seen <= after)
 		return true;
 	ktap_detail("guest=%u host=%u..%u", seen, before, after);
@@ -71,7 +72,7 @@ static bool check_use(struct stage *stage, const struct cache_user *user)
 	if (!ktap_step(uses(stage, user, page_gpa(stage, 0), host_page(stage, 0)),
 		       "access: KVM writes to a page when told to"))
 		return false;
-	ktap_step(guest_sees_version(stage, user),
+	ktap_step(guest_sees_version(stage, user, 0),
 		  "access: guest reads what KVM wrote");
 	ktap_step(updates(stage, user, host_page(stage, 0)),
 		  "access: KVM writes to the page again");
@@ -143,26 +144,84 @@ SCENARIO(xen_shared_info_refused, 5)
 
 /* --- the cached page goes away ----------------------------------------------- */
 
+/* By the last page of what changes; the other scenarios do it by the first. */
 SCENARIO(kvm_clock_replaced, 5)
 {
 	const struct cache_user *user = &kvm_clock;
+	unsigned int last = stage->region.npages - 1;
 	struct replaced replaced;
 	uint64_t sum;
+
+	if (!ktap_step(uses(stage, user, page_gpa(stage, last), host_page(stage, last)),
+		       "access: KVM writes to a page when told to"))
+		return;
+	replace(stage, &replaced);
+	sum = sum_of_old(stage, last);
+	ktap_step(updates(stage, user, host_page(stage, last)),
+		  "notifier: KVM writes to the page that replaces it");
+	ktap_step(equals("sum", sum_of_old(stage, last), sum),
+		  "notifier: KVM doesn't write to the old page any more");
+	replace_back(stage, &replaced);
+	ktap_step(updates(stage, user, host_page(stage, last)),
+		  "notifier: KVM writes to the old page when it is back");
+	ktap_step(guest_sees_version(stage, user, last),
+		  "access: guest reads what KVM wrote");
+}
+
+static bool updates_revoked(struct stage *stage, const struct cache_user *user)
+{
+	uint32_t before = version_in(user, host_page(stage, 0));
+
+	region_ioctl(&stage->region, NOREF_REVOKE, NULL);
+	return equals("errno", user->update(&stage->vm), 0) &&
+	       is_newer(user, host_page(stage, 0), before);
+}
+
+/* What KVM looks up is stale by the time that it would use it. */
+SCENARIO(kvm_clock_stale, 3)
+{
+	const struct cache_user *user = &kvm_clock;
 
 	if (!ktap_step(uses(stage, user, page_gpa(stage, 0), host_page(stage, 0)),
 		       "access: KVM writes to a page when told to"))
 		return;
-	replace(stage, &replaced);
-	sum = sum_of_old(stage, 0);
-	ktap_step(updates(stage, user, host_page(stage, 0)),
-		  "notifier: KVM writes to the page that replaces it");
-	ktap_step(equals("sum", sum_of_old(stage, 0), sum),
-		  "notifier: KVM doesn't write to the old page any more");
-	replace_back(stage, &replaced);
-	ktap_step(updates(stage, user, host_page(stage, 0)),
-		  "notifier: KVM writes to the old page when it is back");
-	ktap_step(guest_sees_version(stage, user),
+	ktap_step(updates_revoked(stage, user),
+		  "access: KVM writes to it when it is revoked while KVM looks it up");
+	ktap_step(guest_sees_version(stage, user, 0),
 		  "access: guest reads what KVM wrote");
+}
+
+/* What nobody wrote to is the one page of zeroes, until KVM has to. */
+SCENARIO(kvm_clock_hole, 3)
+{
+	const struct cache_user *user = &kvm_clock;
+
+	discard_all(stage);
+	if (!ktap_step(uses(stage, user, page_gpa(stage, 0), host_page(stage, 0)),
+		       "access: KVM writes to a page that isn't there"))
+		return;
+	ktap_step(holes_are_zero(stage),
+		  "integrity: other memory that isn't there reads as zeroes");
+	region_adopt(&stage->region);
+	ledger_before(&stage->region);
+	ktap_step(updates(stage, user, host_page(stage, 0)),
+		  "access: KVM writes to the page again");
+}
+
+/* What KVM writes is in the log, and nothing else. */
+SCENARIO(kvm_clock_logged, 3)
+{
+	const struct cache_user *user = &kvm_clock;
+
+	if (!ktap_step(uses(stage, user, page_gpa(stage, 0), host_page(stage, 0)),
+		       "access: KVM writes to a page when told to"))
+		return;
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	get_log(stage);
+	ktap_step(updates(stage, user, host_page(stage, 0)),
+		  "access: KVM writes to the page again");
+	ktap_step(equals("dirty", get_log(stage), 1),
+		  "integrity: the page that KVM wrote is dirty, no other");
 }
 
 /* Whether KVM has nothing to write to, and the guest doesn't care. */
@@ -194,7 +253,7 @@ SCENARIO(kvm_clock_unmapped, 4)
 	region_map(&stage->region);
 	ktap_step(updates(stage, user, host_page(stage, 0)),
 		  "access: KVM writes to the page when it is mapped again");
-	ktap_step(guest_sees_version(stage, user),
+	ktap_step(guest_sees_version(stage, user, 0),
 		  "access: guest reads what KVM wrote");
 }
 
@@ -211,6 +270,6 @@ SCENARIO(kvm_clock_slot, 4)
 	vm_set_region(&stage->vm, &stage->region, 0);
 	ktap_step(updates(stage, user, host_page(stage, 0)),
 		  "access: KVM writes to the page when its slot is back");
-	ktap_step(guest_sees_version(stage, user),
+	ktap_step(guest_sees_version(stage, user, 0),
 		  "access: guest reads what KVM wrote");
 }

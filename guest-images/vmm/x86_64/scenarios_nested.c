@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ktap.h"
+#include "ledger.h"
 #include "nested.h"
 #include "optin.h"
 #include "replace.h"
@@ -94,6 +95,35 @@ SCENARIO(nested_control, 3)
 	if (ktap_exercise(l3_runs_in_ordinary_memory(stage, HOST_PATTERN),
 			  "L2 runs L3 by a control block in ordinary memory"))
 		check_control(stage);
+}
+
+/* What nobody wrote to is the one page of zeroes, until KVM has to. */
+SCENARIO(nested_control_hole, 2)
+{
+	if (nested_is_missing(stage, "access: L2 saves its state"))
+		return;
+	discard_all(stage);
+	if (ktap_step(nested_does(&stage->vm, NESTED_SAVE, page_gpa(stage, 0)) &&
+		      nested_is_saved(host_page(stage, 0)),
+		      "access: L2 saves its state in a page that isn't there"))
+		ktap_step(holes_are_zero(stage),
+			  "integrity: other memory that isn't there reads as zeroes");
+	region_adopt(&stage->region);
+	ledger_before(&stage->region);
+}
+
+/* Nobody but KVM writes to a control block while L2 runs L3 by it. */
+SCENARIO(nested_control_logged, 2)
+{
+	struct nested_guest guest = guest_at(page_gpa(stage, 1), host_page(stage, 1));
+
+	if (nested_is_missing(stage, "access: L2 runs L3"))
+		return;
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	get_log(stage);
+	if (ktap_step(l3_runs(stage, &guest, GUEST_PATTERN), "access: L2 runs L3"))
+		ktap_step(equals("dirty", get_log(stage), 1 << 1),
+			  "integrity: the control block that KVM wrote is dirty, no other page");
 }
 
 /* Whether L2 can't do it by any page, and nobody writes to the memory. */

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A vCPU writes to a page without a pause, and never leaves the guest by itself,
+ * while the host changes what the page is: what the vCPU's TLB has of it must
+ * be gone, too, before the host goes on.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "ktap.h"
+#include "replace.h"
+#include "steps.h"
+
+#define ROUNDS		10
+/* Seconds in which a vCPU writes again, or finds out that it can't. */
+#define PATIENCE	2
+
+static pthread_t thread;
+static atomic_bool running;
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+static void *touch(void *argument)
+{
+	struct stage *stage = argument;
+
+	vcpu_call(&stage->vm.vcpus[0], GUEST_TOUCH, REGION_GPA, 0);
+	atomic_store(&running, false);
+	return NULL;
+}
+
+static uint64_t word(struct stage *stage)
+{
+	return __atomic_load_n(host_page(stage, 0), __ATOMIC_RELAXED);
+}
+
+static bool in_time(time_t since)
+{
+	return time(NULL) - since <= PATIENCE;
+}
+
+/* Whether the vCPU writes to the page that the host sees. */
+static bool writes_on(struct stage *stage)
+{
+	const uint64_t before = word(stage);
+	const time_t since = time(NULL);
+
+	while (atomic_load(&running) && in_time(since))
+		if (word(stage) - before >= 2)
+			return true;
+	ktap_detail("word=%#lx before=%#lx", (long)word(stage), (long)before);
+	return false;
+}
+
+static bool start(struct stage *stage)
+{
+	const struct sigaction action = { .sa_handler = do_nothing };
+
+	sigaction(SIGUSR1, &action, NULL);
+	atomic_store(&running, true);
+	if (pthread_create(&thread, NULL, touch, stage))
+		bail_out("starting a vCPU's thread");
+	return writes_on(stage);
+}
+
+static void stop(struct stage *stage)
+{
+	struct kvm_run *run = stage->vm.vcpus[0].run;
+
+	run->immediate_exit = 1;
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+	run->immediate_exit = 0;
+}
+
+/* Whether the vCPU ended by itself; it is ended if it didn't. */
+static bool ends(struct stage *stage)
+{
+	const time_t since = time(NULL);
+	bool ended;
+
+	while (atomic_load(&running) && in_time(since))
+		;
+	ended = !atomic_load(&running);
+	stop(stage);
+	return ended;
+}
+
+/* The first two steps of all of them. */
+static bool guest_is_running(struct stage *stage)
+{
+	return guest_is_in(stage) &&
+	       ktap_step(start(stage), "access: guest writes a page for ever");
+}
+
+static bool old_page_rests(struct stage *stage)
+{
+	uint64_t sum = sum_of_old(stage, 0);
+
+	return writes_on(stage) && equals("sum", sum_of_old(stage, 0), sum);
+}
+
+SCENARIO(running_replace, 3)
+{
+	struct replaced replaced;
+	bool passed = true;
+
+	if (!guest_is_running(stage))
+		return;
+	for (unsigned int i = 0; passed && i < ROUNDS; i++) {
+		replace(stage, &replaced);
+		passed = old_page_rests(stage);
+		replace_back(stage, &replaced);
+	}
+	ktap_step(passed, "notifier: guest writes to the new page, and no more to the old one");
+	stop(stage);
+}
+
+/* Whether the guest, which can't write any more, hasn't done so since. */
+static bool page_rests(struct stage *stage)
+{
+	const uint64_t before = word(stage);
+
+	return ends(stage) && equals("word", word(stage), before);
+}
+
+SCENARIO(running_protect, 3)
+{
+	struct region *region = &stage->region;
+	bool passed = true;
+
+	if (!guest_is_running(stage))
+		return;
+	for (unsigned int i = 0; passed && i < ROUNDS; i++) {
+		if (i)
+			passed = start(stage);
+		if (mprotect(region->host, region_size(region), PROT_READ))
+			bail_out("mprotect");
+		passed = page_rests(stage) && passed;
+		if (mprotect(region->host, region_size(region), PROT_READ | PROT_WRITE))
+			bail_out("mprotect");
+	}
+	ktap_step(passed, "notifier: guest doesn't write any more what the host may only read");
+}
+
+SCENARIO(running_slot, 3)
+{
+	bool passed = true;
+
+	if (!guest_is_running(stage))
+		return;
+	for (unsigned int i = 0; passed && i < ROUNDS; i++) {
+		if (i)
+			passed = start(stage);
+		vm_delete_region(&stage->vm);
+		passed = page_rests(stage) && passed;
+		vm_set_region(&stage->vm, &stage->region, 0);
+	}
+	ktap_step(passed, "notifier: guest doesn't write any more when the slot is gone");
+}
+
+SCENARIO(running_log, 3)
+{
+	bool passed = true;
+
+	if (!can_log(stage) || !guest_is_running(stage))
+		return;
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	for (unsigned int i = 0; passed && i < ROUNDS; i++)
+		passed = writes_on(stage) && equals("dirty", get_log(stage), 1);
+	ktap_step(passed, "integrity: what the guest wrote since the log was fetched is in it");
+	stop(stage);
+}
+
+SCENARIO(running_age, 3)
+{
+	struct noref_age age = {
+		.address = (uintptr_t)stage->region.host,
+		.size = stage->region.page_size,
+	};
+	bool passed = true;
+
+	if (!guest_is_running(stage))
+		return;
+	for (unsigned int i = 0; passed && i < ROUNDS; i++) {
+		age.how = NOREF_CLEAR_FLUSH_YOUNG;
+		region_ioctl(&stage->region, NOREF_AGE, &age);
+		passed = writes_on(stage);
+		age.how = NOREF_TEST_YOUNG;
+		region_ioctl(&stage->region, NOREF_AGE, &age);
+		passed = passed && equals("young", age.young, 1);
+	}
+	ktap_step(passed, "notifier: what the guest wrote since its age was cleared is young");
+	stop(stage);
+}
