@@ -58,6 +58,11 @@ class Reference:
             if known[number].grade is not Grade.error:
                 yield known[number]
 
+    def skips(self, cell: Cell) -> bool:
+        """Say whether the cell found on this kernel nothing to do."""
+        first = next(self.verdicts(cell), None)
+        return first is not None and first.grade is Grade.skipped
+
     def _judge(self, cell: Cell) -> Verdict:
         try:
             return try_cell(self._bench, cell, self._scenarios).verdict

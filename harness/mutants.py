@@ -22,7 +22,7 @@ from harness.errors import UserError
 from harness.hunt import Hunt, Reference
 from harness.job import Site, run_folder, workers_for
 from harness.judge.mutants import Fate, MutantResult, MutantsResult
-from harness.model import INTERRUPTED, BuiltKernel, Cell, Scenario
+from harness.model import INTERRUPTED, BuiltKernel, Cell, Mode, Scenario
 from harness.order import Order, read_sources, scenario_names
 from harness.run.bench import Bench, opened, spread
 from harness.run.catalogue import plan_cells, read_catalogue
@@ -180,8 +180,8 @@ class _Lab:
         self._stack = stack
         self._listed = read_catalogue(order.guest)
         self._scenarios = {scenario.name: scenario for scenario in (*self._listed, BOOT)}
-        self._rest = [*self._cells(self._listed, False), *self._cells(self._listed, True)]
         self._references: dict[str, tuple[BuiltKernel, Reference]] = {}
+        self._rests: dict[str, tuple[list[str], list[Cell]]] = {}
 
     def build(self, mutant: Mutant, series: str) -> Hunt | MutantResult:
         """Build a mutant, and its series' last kernel where that isn't there yet.
@@ -219,7 +219,7 @@ class _Lab:
             result,
             self._bench(kernel, order.options),
             reference,
-            self._plan(kernel.label, mutant.suspects),
+            self._plan(kernel.label, series, mutant.suspects),
             self._scenarios,
             workers_for(order.workers),
             self._every,
@@ -241,15 +241,31 @@ class _Lab:
         order = self._order
         return opened(kernel, order.arch, self._site.accel, self._places, order.limits, options)
 
-    def _plan(self, label: str, suspects: Sequence[str]) -> list[Cell]:
+    def _plan(self, label: str, series: str, suspects: Sequence[str]) -> list[Cell]:
         """Return every cell: suspects, main ones, the rest; a mode's boot before its first."""
+        if series not in self._rests:
+            modes = self._modes(series)
+            main, full = (self._cells(self._listed, modes, full) for full in (False, True))
+            self._rests[series] = modes, [*main, *full]
+        modes, rest = self._rests[series]
         accused = [scenario for scenario in self._listed if scenario.name in suspects]
         plan: dict[Cell, None] = {}
-        for cell in (*self._cells(accused, True), *self._rest):
+        for cell in (*self._cells(accused, modes, True), *rest):
             plan.setdefault(boot_cell(label, cell.mode))
             plan.setdefault(msgspec.structs.replace(cell, kernel=label))
         return list(plan)
 
-    def _cells(self, scenarios: Sequence[Scenario], full: bool) -> list[Cell]:
-        modes = [mode.name for mode in self._order.arch.modes if not mode.special]
+    def _modes(self, series: str) -> list[str]:
+        """Return the modes, of the special ones those in which the series has something to do."""
+        _, reference = self._reference(series)
+
+        def is_of_use(mode: Mode) -> bool:
+            if not mode.special:
+                return True
+            cells = self._cells(self._listed, [mode.name], True)
+            return bool(cells) and not reference.skips(cells[0])
+
+        return [mode.name for mode in self._order.arch.modes if is_of_use(mode)]
+
+    def _cells(self, scenarios: Sequence[Scenario], modes: Sequence[str], full: bool) -> list[Cell]:
         return spread(plan_cells(scenarios, self._order.arch, [""], modes, full=full))

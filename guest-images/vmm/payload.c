@@ -9,6 +9,7 @@ static const char * const entry_points[] = {
 	[GUEST_CHECK] = payload_check,
 	[GUEST_STORE_FPU] = payload_store_fpu,
 	[GUEST_TOUCH] = payload_touch,
+	[GUEST_FLUSH] = payload_flush,
 };
 
 size_t payload_offset(enum guest_op op)

@@ -8,7 +8,7 @@
 extern const char payload_start[], payload_end[];
 extern const char payload_store[], payload_load[], payload_call[];
 extern const char payload_fill[], payload_check[];
-extern const char payload_store_fpu[], payload_touch[];
+extern const char payload_store_fpu[], payload_touch[], payload_flush[];
 
 /* Where in it an operation begins. */
 size_t payload_offset(enum guest_op op);

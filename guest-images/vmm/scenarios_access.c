@@ -189,3 +189,25 @@ SCENARIO(stale_fault, 4)
 	ktap_step(at_least("retries", faults, stage->region.npages),
 		  "notifier: each page's first fault, which met one, was retried");
 }
+
+/*
+ * The last page first: KVM must not take the whole chunk for what it looked up,
+ * whose first page may be another kind of page.
+ */
+SCENARIO(huge_from_behind, 4, .pages = NOREF_MAX_PAGES)
+{
+	unsigned int last = stage->region.npages - 1;
+
+	arch_map_huge(&stage->vm);
+	if (!ktap_step(vm_call(&stage->vm, GUEST_STORE, page_gpa(stage, last), 1),
+		       "access: guest writes the last page"))
+		return;
+	if (!guest_is_in(stage))
+		return;
+	ktap_detail("pages_2m=%lu", (long)vm_stat(&stage->vm, "pages_2m"));
+	vm_delete_region(&stage->vm);
+	ktap_step(counted_pages_are_dirty(stage),
+		  "integrity: counted pages that the guest wrote are marked dirty");
+	ktap_step(host_sees(stage, GUEST_PATTERN),
+		  "integrity: host mapping shows each guest page in its place");
+}

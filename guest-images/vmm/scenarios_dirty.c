@@ -109,6 +109,40 @@ SCENARIO(clear_dirty, 6)
 		  "access: host reads what the guest wrote");
 }
 
+/*
+ * What mm goes by when it drops or writes back a page.  Old pages, as a zap must
+ * not take those for clean; and KVM mapped some of them before they were used.
+ */
+SCENARIO(marked_dirty, 3)
+{
+	if (!guest_is_in(stage))
+		return;
+	age(stage, NOREF_CLEAR_YOUNG);
+	vm_delete_region(&stage->vm);
+	ktap_step(counted_pages_are_dirty(stage),
+		  "integrity: pages that the guest wrote are marked dirty");
+	ktap_step(host_sees(stage, GUEST_PATTERN),
+		  "access: host reads what the guest wrote");
+}
+
+/* Logging takes huge SPTEs apart, and its end lets them grow together again. */
+SCENARIO(huge_log, 4, .pages = NOREF_MAX_PAGES)
+{
+	arch_map_huge(&stage->vm);
+	if (!guest_is_in(stage))
+		return;
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	ktap_step(guest_sees(stage, GUEST_PATTERN) &&
+		  equals("dirty", get_log(stage), 0),
+		  "integrity: nothing is dirty when logging begins");
+	vm_set_region(&stage->vm, &stage->region, 0);
+	ktap_step(guest_sees(stage, GUEST_PATTERN),
+		  "integrity: guest sees each page in its place when logging has ended");
+	vm_delete_region(&stage->vm);
+	ktap_step(host_sees(stage, GUEST_PATTERN),
+		  "integrity: host mapping shows each guest page in its place");
+}
+
 /* The log is of pages, however large the SPTE was that mapped them. */
 SCENARIO(dirty_huge, 5, .pages = NOREF_MAX_PAGES)
 {

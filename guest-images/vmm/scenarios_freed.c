@@ -81,30 +81,70 @@ SCENARIO(freed_mprotect, 3)
 	seeded(stage, "detection: region was protected after its pages were freed");
 }
 
+/* Before they are freed, so that all of them have gone through all of it. */
 SCENARIO(freed_dirty_log, 3)
 {
-	if (!can_log(stage) || !free_under_guest(stage))
+	if (!can_log(stage) || !is_mapped(stage))
 		return;
 	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
-	vm_call(&stage->vm, GUEST_STORE, REGION_GPA, 1);
+	for (unsigned int round = 0; round < 2; round++) {
+		get_log(stage);
+		for (unsigned int i = 0; i < stage->region.npages; i++)
+			vm_call(&stage->vm, GUEST_STORE, page_gpa(stage, i), round);
+	}
+	get_log(stage);
+	region_ioctl(&stage->region, NOREF_FREE, NULL);
 	vm_set_region(&stage->vm, &stage->region, 0);
-	seeded(stage, "detection: pages were logged after they were freed");
+	seeded(stage, "detection: pages that were logged were freed");
 }
 
 SCENARIO(freed_age, 3)
 {
-	struct region *region = &stage->region;
-	struct noref_age age = {
-		.address = (uintptr_t)region->host,
-		.size = region_size(region),
-		.how = NOREF_CLEAR_FLUSH_YOUNG,
-	};
-
-	if (!free_under_guest(stage))
+	if (!is_mapped(stage))
 		return;
-	region_ioctl(region, NOREF_AGE, &age);
-	vm_call(&stage->vm, GUEST_LOAD, REGION_GPA, 0);
-	seeded(stage, "detection: pages were aged after they were freed");
+	age(stage, NOREF_CLEAR_YOUNG);
+	guest_sees(stage, GUEST_PATTERN);
+	age(stage, NOREF_CLEAR_FLUSH_YOUNG);
+	region_ioctl(&stage->region, NOREF_FREE, NULL);
+	seeded(stage, "detection: pages that were aged were freed");
+}
+
+/* Neither accessed nor dirty: there is nothing to mark, which could tell as well. */
+SCENARIO(freed_idle, 2)
+{
+	vm_delete_region(&stage->vm);
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_READONLY);
+	if (!ktap_exercise(guest_sees_zeroes(stage), "guest reads pages of a read-only slot"))
+		return;
+	age(stage, NOREF_CLEAR_YOUNG);
+	region_ioctl(&stage->region, NOREF_FREE, NULL);
+	seeded(stage, "detection: pages that were read and aged were freed");
+}
+
+/* The host makes a page writable that KVM has read-only, and KVM looks it up anew. */
+SCENARIO(freed_refault, 2)
+{
+	if (!ktap_exercise(guest_sees_zeroes(stage), "guest reads pages that are read-only"))
+		return;
+	region_ioctl(&stage->region, NOREF_FREE, NULL);
+	host_fills(stage, HOST_PATTERN);
+	for (unsigned int i = 0; i < stage->region.npages; i++)
+		vcpu_call(&stage->vm.vcpus[0], GUEST_STORE, page_gpa(stage, i), 1);
+	seeded(stage, "detection: pages were freed, and then looked up again");
+}
+
+/* The TDP MMU takes a huge SPTE apart before its pages are freed. */
+SCENARIO(freed_split, 3, .pages = NOREF_MAX_PAGES)
+{
+	arch_map_huge(&stage->vm);
+	if (!guest_is_in(stage))
+		return;
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
+	ktap_exercise(at_least("pages_4k", vm_stat(&stage->vm, "pages_4k"),
+			       stage->region.npages),
+		      "KVM maps the pages one by one");
+	region_ioctl(&stage->region, NOREF_FREE, NULL);
+	seeded(stage, "detection: pages of a split huge page were freed");
 }
 
 /* Bits of /proc/sys/kernel/tainted: the kernel says that it complained. */

@@ -220,24 +220,6 @@ SCENARIO(dontneed, 3)
 		  "access: guest writes the new pages");
 }
 
-static int age_pages(struct stage *stage, enum noref_age_how how, unsigned int first,
-		     unsigned int npages)
-{
-	struct noref_age ask = {
-		.address = (uintptr_t)host_page(stage, first),
-		.size = npages * stage->region.page_size,
-		.how = how,
-	};
-
-	region_ioctl(&stage->region, NOREF_AGE, &ask);
-	return ask.young;
-}
-
-static int age(struct stage *stage, enum noref_age_how how)
-{
-	return age_pages(stage, how, 0, stage->region.npages);
-}
-
 /* Of the pages that are young, just those between the first and the last get old. */
 static bool inner_pages_get_old(struct stage *stage)
 {

@@ -131,6 +131,39 @@ bool spare_is_zero(struct stage *stage)
 	return untouched_from(stage, stage->region.npages);
 }
 
+bool counted_pages_are_dirty(struct stage *stage)
+{
+	unsigned int npages;
+	struct noref_page *pages = ledger_read(&stage->region, &npages);
+	bool good = true;
+
+	for (unsigned int i = 0; good && i < stage->region.npages; i++) {
+		good = !pages[i].own_ref || pages[i].flags & NOREF_PG_DIRTY;
+		if (!good)
+			ktap_detail("page=%u flags=%#x", i, pages[i].flags);
+	}
+	free(pages);
+	return good;
+}
+
+int age_pages(struct stage *stage, enum noref_age_how how, unsigned int first,
+	      unsigned int npages)
+{
+	struct noref_age ask = {
+		.address = (uintptr_t)host_page(stage, first),
+		.size = npages * stage->region.page_size,
+		.how = how,
+	};
+
+	region_ioctl(&stage->region, NOREF_AGE, &ask);
+	return ask.young;
+}
+
+int age(struct stage *stage, enum noref_age_how how)
+{
+	return age_pages(stage, how, 0, stage->region.npages);
+}
+
 bool guest_is_in(struct stage *stage)
 {
 	return ktap_step(guest_fills(stage, GUEST_PATTERN),

@@ -32,6 +32,13 @@ bool untouched_from(struct stage *stage, unsigned int first);
 /* Whether the pages that no mapping shows are as they were made. */
 bool spare_is_zero(struct stage *stage);
 
+/* Whether KVM has told mm of what was written: of all pages that have a count. */
+bool counted_pages_are_dirty(struct stage *stage);
+/* Ask about, or clear, the age of pages, or of the whole region; whether any was used. */
+int age_pages(struct stage *stage, enum noref_age_how how, unsigned int first,
+	      unsigned int npages);
+int age(struct stage *stage, enum noref_age_how how);
+
 /* The first step of all scenarios that need the memory in use by the guest. */
 bool guest_is_in(struct stage *stage);
 /*

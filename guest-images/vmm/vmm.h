@@ -76,6 +76,7 @@ enum guest_op {
 	GUEST_CHECK,	/* returns how many words of the page at gpa differ */
 	GUEST_STORE_FPU,/* write value to gpa through the FPU */
 	GUEST_TOUCH,	/* add 1 to the word at gpa again and again, for ever */
+	GUEST_FLUSH,	/* forget all translations */
 };
 
 #define MAX_VCPUS	4

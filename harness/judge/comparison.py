@@ -93,6 +93,7 @@ def _entries(expected: Expected, patches: int, place: int) -> Iterator[Expectati
             memory=claim.memory,
             modes=claim.modes,
             mappings=claim.mappings,
+            scenarios=claim.scenarios,
         )
 
 

@@ -69,6 +69,7 @@ class Claim(Value, forbid_unknown_fields=True):
     memory: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     mappings: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
 
     def covers(self, finding: Finding) -> bool:
         """Say whether this claim is about that finding of the last kernel."""
@@ -77,6 +78,7 @@ class Claim(Value, forbid_unknown_fields=True):
             and finding.memory in (self.memory or (finding.memory,))
             and finding.cell.mode in (self.modes or (finding.cell.mode,))
             and finding.cell.mapping in (self.mappings or (finding.cell.mapping,))
+            and finding.cell.scenario in (self.scenarios or (finding.cell.scenario,))
         )
 
     def __str__(self) -> str:

@@ -548,6 +548,7 @@ def test_no_known_fact_about_the_last_kernel_denies_what_the_series_claims(path:
             apart = claim.memory and fact.memory and not set(claim.memory) & set(fact.memory)
             apart = apart or (claim.modes and fact.modes and not set(claim.modes) & set(fact.modes))
             apart = apart or (claim.mappings and not set(claim.mappings) & set(fact.mappings))
+            apart = apart or (claim.scenarios and not set(claim.scenarios) & set(fact.scenarios))
             if fact.prop is claim.prop and last in fact.kernels and not apart:
                 assert fact.standing is Standing.holds, fact
 

@@ -15,7 +15,7 @@
 	.globl payload_start, payload_end
 	.globl payload_store, payload_load, payload_call
 	.globl payload_fill, payload_check
-	.globl payload_store_fpu, payload_touch
+	.globl payload_store_fpu, payload_touch, payload_flush
 
 	.balign	2048
 payload_start:
@@ -51,6 +51,13 @@ payload_touch:
 	add	x10, x10, #1
 	str	x10, [x0]
 	b	payload_touch
+
+payload_flush:
+	dsb	ishst
+	tlbi	vmalle1
+	dsb	nsh
+	isb
+	b	done
 
 payload_call:
 	blr	x0

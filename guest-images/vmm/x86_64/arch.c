@@ -58,6 +58,14 @@ void arch_map_huge(struct vm *vm)
 	table[REGION_PD][0] = REGION_GPA | PDE_PS | PTE_BITS;
 }
 
+bool map_again(struct vm *vm, unsigned int page, bool writable)
+{
+	uint64_t bits = writable ? PTE_BITS : PTE_BITS & ~PTE_W;
+
+	return vm_call(vm, GUEST_STORE, PML4_GPA + (REGION_PT << 12) + page * 8,
+		       (REGION_GPA + (page << 12)) | bits);
+}
+
 struct kvm_cpuid2 *supported_cpuid(const struct vm *vm)
 {
 	struct kvm_cpuid2 *cpuid;
@@ -94,11 +102,12 @@ void set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value)
 		bail_out("setting MSR %#x", index);
 }
 
-void arch_vcpu_init(struct vcpu *vcpu)
+/* In long mode, or in protected mode without paging. */
+void set_paging(struct vcpu *vcpu, bool on)
 {
 	struct kvm_segment code = {
 		.limit = ~0u, .selector = 0x8, .type = 11, .present = 1,
-		.s = 1, .l = 1, .g = 1,
+		.s = 1, .l = on, .db = !on, .g = 1,
 	};
 	struct kvm_segment data = {
 		.limit = ~0u, .selector = 0x10, .type = 3, .present = 1,
@@ -106,7 +115,6 @@ void arch_vcpu_init(struct vcpu *vcpu)
 	};
 	struct kvm_sregs sregs;
 
-	set_cpuid(vcpu);
 	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs))
 		bail_out("KVM_GET_SREGS");
 	sregs.cs = code;
@@ -116,11 +124,17 @@ void arch_vcpu_init(struct vcpu *vcpu)
 	sregs.gs = data;
 	sregs.ss = data;
 	sregs.cr3 = PML4_GPA;
-	sregs.cr4 = CR4_PAE;
-	sregs.cr0 = CR0_PE | CR0_ET | CR0_WP | CR0_PG;
-	sregs.efer = EFER_LME | EFER_LMA;
+	sregs.cr4 = on ? CR4_PAE : 0;
+	sregs.cr0 = CR0_PE | CR0_ET | CR0_WP | (on ? CR0_PG : 0);
+	sregs.efer = on ? EFER_LME | EFER_LMA : 0;
 	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs))
 		bail_out("KVM_SET_SREGS");
+}
+
+void arch_vcpu_init(struct vcpu *vcpu)
+{
+	set_cpuid(vcpu);
+	set_paging(vcpu, true);
 }
 
 void arch_set_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value)

@@ -27,5 +27,9 @@ void make_page_tables(void *tables, uint64_t gpa);
 /* What KVM offers to guests; to be freed. */
 struct kvm_cpuid2 *supported_cpuid(const struct vm *vm);
 void set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value);
+/* The guest maps a page of the region's space anew, for writing or not; GUEST_FLUSH ends it. */
+bool map_again(struct vm *vm, unsigned int page, bool writable);
+/* In long mode, or without paging, where the guest knows GUEST_STORE and GUEST_LOAD of 32 bits. */
+void set_paging(struct vcpu *vcpu, bool on);
 
 #endif /* ARCH_H */

@@ -3,6 +3,9 @@
  * What runs in the guest: 64-bit code, position independent, identity mapped.
  * In:  rdi = guest address, rsi = value.  Out: rax, then a write to port 0xf1
  * ends the call.  rcx counts the words of a page.
+ *
+ * Outside of long mode payload_store and payload_load do the same with 32 bits:
+ * there a REX prefix is an instruction of its own, dec %eax.
  */
 #define RESULT_PORT	0xf1
 #define PAGE_WORDS	512
@@ -11,7 +14,7 @@
 	.globl payload_start, payload_end
 	.globl payload_store, payload_load, payload_call
 	.globl payload_fill, payload_check
-	.globl payload_store_fpu, payload_touch
+	.globl payload_store_fpu, payload_touch, payload_flush
 
 payload_start:
 
@@ -28,9 +31,16 @@ payload_store_fpu:
 	fildll	-8(%rsp)
 	fistpll	(%rdi)
 	jmp	done
+
+payload_flush:
+	mov	%cr3, %rax
+	mov	%rax, %cr3
+	jmp	done
+
 payload_touch:
 	incq	(%rdi)
 	jmp	payload_touch
+
 payload_call:
 	call	*%rdi
 	jmp	done
