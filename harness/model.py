@@ -140,6 +140,7 @@ class Scenario(Value):
 
     backings × mappings and also is all that makes sense; main is what the main job runs of it.
     also and main are pairs `BACKING/MAPPING`.  Empty modes or arches mean all, but special modes.
+    without: mappings that make no sense on an architecture.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Scenario(Value):
     link: str = ""
     modes: tuple[str, ...] = ()
     arches: tuple[str, ...] = ()
+    without: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
     @property
     def pairs(self) -> tuple[str, ...]:

@@ -198,20 +198,6 @@ bool refused_with(struct stage *stage, int error, uint32_t exit)
 	return true;
 }
 
-bool can_log(struct stage *stage)
-{
-	if (arch_logs_all_memory)
-		return true;
-	if (vm_try_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES)) {
-		vm_set_region(&stage->vm, &stage->region, 0);
-		return true;
-	}
-	if (errno != EINVAL)
-		bail_out("setting the region's memslot to be logged");
-	ktap_skip_rest("KVM keeps no log of writes to this memory");
-	return false;
-}
-
 void discard_all(struct stage *stage)
 {
 	if (madvise(stage->region.host, region_size(&stage->region), MADV_DONTNEED))

@@ -49,8 +49,6 @@ bool refused_with(struct stage *stage, int error, uint32_t exit);
 /* Whether every write ends in EFAULT, or is left to the VMM as that of a ROM. */
 bool writes_fail(struct stage *stage);
 
-/* Whether KVM can log writes to the region; if not, the steps to come are skipped. */
-bool can_log(struct stage *stage);
 /* Give the pages of this process's own memory back: whoever reads them finds zeroes. */
 void discard_all(struct stage *stage);
 /* Whether memory that nobody wrote to, here or elsewhere, reads as zeroes. */

@@ -142,8 +142,6 @@ bool arch_get_result(struct vcpu *vcpu);
 size_t arch_make_function(void *code, uint32_t value);
 /* The guest maps the region's space by one entry instead of one per page. */
 void arch_map_huge(struct vm *vm);
-/* Whether KVM keeps a log of writes to memory of any kind, VM_PFNMAP included. */
-extern const bool arch_logs_all_memory;
 /*
  * Page faults that KVM took, those that ended in an SPTE, and those that it
  * gave up and left to be taken again; and how many SPTEs it made.

@@ -60,13 +60,14 @@ def plan_cells(
         for scenario in scenarios
         if not scenario.arches or arch.name in scenario.arches
         if mode in (scenario.modes or set(modes) - special)
-        for backing, mapping in _memory(scenario, full)
+        for backing, mapping in _memory(scenario, arch, full)
     ]
 
 
-def _memory(scenario: Scenario, full: bool) -> list[tuple[str, str]]:
+def _memory(scenario: Scenario, arch: Arch, full: bool) -> list[tuple[str, str]]:
     pairs = scenario.pairs if full else scenario.main
-    return [(b, m) for b, _, m in (pair.partition("/") for pair in pairs)]
+    without = scenario.without.get(arch.name, ())
+    return [(b, m) for b, _, m in (pair.partition("/") for pair in pairs) if m not in without]
 
 
 def parse_cell(text: str, scenarios: Iterable[Scenario], arch: Arch) -> Cell:

@@ -144,9 +144,6 @@ size_t arch_make_function(void *code, uint32_t value)
 	return 3 * sizeof(*instruction);
 }
 
-/* kvm_arch_prepare_memory_region() */
-const bool arch_logs_all_memory;
-
 uint64_t arch_faults_taken(const struct vm *vm)
 {
 	/* What is no memory of the guest's comes as an abort too. */

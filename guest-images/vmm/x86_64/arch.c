@@ -174,8 +174,6 @@ size_t arch_make_function(void *code, uint32_t value)
 	return 6;
 }
 
-const bool arch_logs_all_memory = true;
-
 uint64_t arch_faults_taken(const struct vm *vm)
 {
 	return vcpus_stat(vm, "pf_taken");
