@@ -87,6 +87,9 @@ def parse_cell(text: str, scenarios: Iterable[Scenario], arch: Arch) -> Cell:
     if f"{backing}/{mapping}" not in scenario.also:
         _check_word(f"backing of {name}", backing, scenario.backings)
         _check_word(f"mapping of {name}", mapping, scenario.mappings)
+    without = scenario.without.get(arch.name, ())
+    sensible = [m for m in (*scenario.mappings, mapping) if m not in without]
+    _check_word(f"mapping of {name} on {arch.name}", mapping, sensible)
     return Cell(kernel=kernel, mode=mode, backing=backing, mapping=mapping, scenario=name)
 
 

@@ -125,7 +125,9 @@ def test_every_scenario_says_why_and_names_what_exists(scenario: Scenario) -> No
     assert scenario.mappings
     for names in (scenario.backings, scenario.mappings, scenario.main):
         assert len(set(names)) == len(names)
-    assert set(scenario.arches) <= set(ARCHES)
+    assert {*scenario.arches, *scenario.without} <= set(ARCHES)
+    for left_out in scenario.without.values():
+        assert left_out and set(left_out) <= {pair.split("/")[1] for pair in scenario.pairs}
     assert set(scenario.modes) <= {m.name for arch in ARCHES.values() for m in arch.modes}
     assert not scenario.link or scenario.link.startswith("https://")
 
@@ -244,6 +246,14 @@ def test_a_scenario_of_one_mode_runs_in_that_one() -> None:
 def test_a_scenario_of_another_arch_does_not_run() -> None:
     assert plan(odd(arches=("arm64",))) == []
     assert plan(odd(arches=("arm64", "x86_64"))) == plan(odd())
+
+
+def test_a_mapping_that_makes_no_sense_on_an_arch_is_left_out_there() -> None:
+    scenario = odd(without={"x86_64": ("fault",)})
+    assert {cell.split("/")[3] for cell in plan(scenario, full=True)} == {"remap"}
+    assert plan(odd(without={"arm64": ("fault",)}), full=True) == plan(odd(), full=True)
+    with pytest.raises(UserError, match=r"mapping of odd on x86_64 'fault'(.|\n)*remap"):
+        parse_cell("base/tdp/tail/fault/odd", [scenario], X86)
 
 
 def test_cells_of_one_kernel_and_mode_lie_together() -> None:
