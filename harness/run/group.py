@@ -29,8 +29,9 @@ from harness.model import (
 from harness.run.cell import cell_folder, keep, new_folder, read_log, run_cell
 
 # ignore_loglevel: `quiet` and its kin hide WARNINGs; panic=-1: a panic ends QEMU at once;
+# oops=panic: what died of an oops may hold locks, and nobody waits half a minute to find out;
 # unknown_nmi_panic: the NMI that a hung L1 gets makes its CPUs say where they are.
-_APPEND = ("ignore_loglevel", "panic=-1", "unknown_nmi_panic")
+_APPEND = ("ignore_loglevel", "panic=-1", "oops=panic", "unknown_nmi_panic")
 
 # What the boot itself says, where it says something: a complaint before the first cell.
 BOOT = Scenario(
