@@ -50,6 +50,8 @@ _CPU = re.compile(
 )
 # sched_show_task()
 _TASK = re.compile(r"^task:(?P<comm>.{1,24}?) +state:.{0,60}?pid:(?P<pid>\d{1,10})", re.MULTILINE)
+# __show_regs() in arch/arm64/kernel/process.c
+_PC_LR = re.compile(r"^[ \t]{0,8}pc : (.*)\n[ \t]{0,8}lr : (.*)", re.MULTILINE)
 # Longer lines are not worth remembering.
 _COMMON_LINE = 160
 # Lines of somebody else in a row, in the middle of a trace.
@@ -128,6 +130,13 @@ def symbol(text: str, section: str = "") -> Frame | None:
         return _frame(name, source, line, section, first == _INLINE_NAME)
     bare = _BARE.fullmatch(text)
     return Frame(plain_name(bare.group()), "", None, section) if bare else None
+
+
+def pc_and_lr(text: str) -> tuple[Frame | None, Frame | None]:
+    """Where arm64's registers say that it happened, and who called that: a function that calls no
+    other has no frame, so that the trace leaves out its caller; nor has a jump to no code."""
+    match = _PC_LR.search(text)
+    return (symbol(match.group(1)), symbol(match.group(2))) if match else (None, None)
 
 
 def _frame(name: str, source: str | None, line: str | None, section: str, inline: bool) -> Frame:
