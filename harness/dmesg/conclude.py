@@ -11,6 +11,7 @@ from harness.dmesg.frames import (
     Frame,
     Stacks,
     Trace,
+    misnamed,
     pc_and_lr,
     plain_name,
     plain_source,
@@ -178,6 +179,8 @@ def _candidates(
         yield Frame(plain_name(taken.group(1)))
     # After a jump into nowhere the unwinder only guesses.
     frames = (trace.frames or trace.guesses) if trace else []
+    if kind.type is SplatType.PANIC and (others := misnamed(text)):
+        frames = [frame for frame in frames if frame.name not in others]
     # An NMI only looks at what it interrupted.
     yield from (frame for frame in frames if frame.section != "NMI" or not kind.gathers)
 
