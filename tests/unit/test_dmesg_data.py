@@ -10,7 +10,7 @@ import pytest
 
 from harness.machine.arches import ARCHES, find_arch
 from harness.source.base import Base, Kind
-from tools.dmesg_data import COMPLAIN, VARIANTS, folder_name, triggers
+from tools.dmesg_data import COMPLAIN, DATA, VARIANTS, Trigger, folder_name, triggers
 
 VERSIONS = ("6.1.192", "6.12.117", "7.3.4")
 
@@ -47,3 +47,20 @@ def test_the_module_has_every_complaint_that_a_trigger_asks_for() -> None:
 def test_the_folder_of_the_first_architecture_has_no_name_of_it() -> None:
     assert folder_name(base("6.12.117"), "kasan", find_arch("x86_64")) == "6.12-kasan"
     assert folder_name(base("6.12.117"), "kasan", find_arch("arm64")) == "6.12-kasan-arm64"
+
+
+@pytest.mark.parametrize("folder", sorted(DATA.iterdir()), ids=lambda folder: folder.name)
+def test_what_a_log_must_contain_is_what_the_table_says(folder: Path) -> None:
+    _, variant, *rest = folder.name.split("-")
+    table: dict[str, Trigger] = {}
+    for log in folder.glob("*.log"):
+        header = dict[str, list[str]]()
+        for line in log.read_text(errors="replace").split("\n"):
+            if not line.startswith("# "):
+                break
+            key, _, value = line[2:].partition(": ")
+            header.setdefault(key, []).append(value)
+        version, _, arch = header["kernel"][0].split()
+        assert rest == ([] if arch == "x86_64" else [arch])
+        table = table or {t.name: t for t in triggers(base(version), variant, find_arch(arch))}
+        assert tuple(header.get("expect", ())) == table[log.stem].expected(variant, arch), log
