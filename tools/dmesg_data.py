@@ -75,8 +75,8 @@ class Trigger(Value):
     name: of the log.  lkdtm, complain: what to write into their file; before, after: shell around
     that; expect: `TYPE | title` and, where they are known, ` | function | file`, in the order of
     the log.  kasan, plain: what differs in that variant; also: what follows of it later on, by
-    architecture or `ARCH-VARIANT`.  since, until: the kernels that can do
-    it (`until` excluded); arches: the architectures.  why: how that follows from what was done.
+    architecture or `ARCH-VARIANT`.  since, until: the kernels that can do it (`until` excluded);
+    arches: the architectures.  why: how that follows from what was done.
     """
 
     name: str
@@ -331,9 +331,9 @@ def _all(
     """Run all triggers of a variant, some at a time; give each with how it ended."""
     there = offered(saved, consoles / "offered")
     able = []
-    wanted = triggers(base, variant, arch)
-    wanted = [t for t in wanted if not options.only or t.name in options.only]
-    for trigger in wanted:
+    for trigger in triggers(base, variant, arch):
+        if options.only and trigger.name not in options.only:
+            continue
         name = trigger.lkdtm or trigger.complain
         if name and name not in there:
             progress.note(f"{trigger.name}: {base.version} has no trigger {name}")
