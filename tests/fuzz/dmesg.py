@@ -89,8 +89,8 @@ def change(log: bytes, max_size: int, seed: int) -> bytes:
     if dice.random() < 0.5:
         return bytes(atheris.Mutate(log, max_size))
     for _ in range(dice.randrange(1, 5)):
-        log = mutated(log, dice)
-    return log[:max_size]
+        log = mutated(log, dice)[:max_size]
+    return log
 
 
 def _sow(corpus: Path) -> None:
