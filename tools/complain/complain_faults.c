@@ -150,10 +150,10 @@ static int complain_breakpoint(void)
 /* A jump to where no instruction begins: into the middle of the first one. */
 static int complain_pc_align(void)
 {
-	int (*middle)(void) = (void *)((unsigned long)complain_pc_align + 2);
+	unsigned long middle = (unsigned long)complain_pc_align + 2;
 
 	OPTIMIZER_HIDE_VAR(middle);
-	return middle();
+	return ((int (*)(void))middle)();
 }
 
 /* An exception on the wrong stack pointer: the machine dies of it. */
