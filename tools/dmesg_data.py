@@ -2,9 +2,9 @@
 
 For a base it builds the kernels of tools/complain/*.config, boots each, and runs every trigger
 of tools/complain/triggers.toml, each on a pristine L1.  The raw bytes of the console go to
-tests/data/dmesg/real/VERSION-VARIANT/NAME.log, with a header of `# ` lines that says what the log
-must contain: by what was done to the kernel, not by what any reader found.  See
-docs/dmesg-data.md.
+tests/data/dmesg/real/VERSION-VARIANT/NAME.log (VERSION-VARIANT-arm64 for arm64), with a header of
+`# ` lines that says what the log must contain: by what was done to the kernel, not by what any
+reader found.  See docs/dmesg-data.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from harness.build.kernel import FailedKernel, build_kernels
 from harness.build.workshop import locked_tree
 from harness.errors import InfraError, NorefError
 from harness.machine.accel import choose_accel
-from harness.machine.arches import find_arch
+from harness.machine.arches import ARCHES, find_arch
 from harness.machine.l1 import END_MARK, L1Failed, Saved, restore, save, wait_for_mark
 from harness.machine.qemu import Spec
 from harness.model import Arch, BuiltKernel, Mode, Value
@@ -60,6 +60,9 @@ _APPEND = (
 _MORE = {"kasan": (), "plain": ("page_poison=1",)}
 _MODE = Mode(name="complain", options=(), facts=(), why="no cell runs: the kernel shall complain")
 
+# The kernel at EL1: at EL2 it uses the hypervisor's timer, which QEMU 7.2 doesn't restore. A CPU
+# that was idle when L1 was saved then sleeps on, and the watchdogs see that.
+_ARCH_MORE = {"x86_64": (), "arm64": ("kvm-arm.mode=nvhe",)}
 _FOLDERS = {
     "lkdtm": "/sys/kernel/debug/provoke-crash/DIRECT",
     "complain": "/sys/kernel/debug/complain/trigger",
@@ -71,8 +74,9 @@ class Trigger(Value):
 
     name: of the log.  lkdtm, complain: what to write into their file; before, after: shell around
     that; expect: `TYPE | title` and, where they are known, ` | function | file`, in the order of
-    the log.  kasan, plain: what differs in that variant.  since, until: the kernels that can do
-    it (`until` excluded).  why: how that follows from what was done.
+    the log.  kasan, plain: what differs in that variant; also: what follows of it later on, by
+    architecture or `ARCH-VARIANT`.  since, until: the kernels that can do it (`until` excluded);
+    arches: the architectures.  why: how that follows from what was done.
     """
 
     name: str
@@ -84,26 +88,32 @@ class Trigger(Value):
     expect: tuple[str, ...] = ()
     kasan: tuple[str, ...] | None = None
     plain: tuple[str, ...] | None = None
+    also: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     variants: tuple[str, ...] = VARIANTS
     since: str = ""
     until: str = ""
+    arches: tuple[str, ...] = tuple(ARCHES)
 
-    def expected(self, variant: str) -> tuple[str, ...]:
+    def expected(self, variant: str, arch: str) -> tuple[str, ...]:
         special = {"kasan": self.kasan, "plain": self.plain}[variant]
-        return self.expect if special is None else special
+        return (self.expect if special is None else special) + self._later(variant, arch)
 
-    @property
-    def command(self) -> str:
+    def command(self, variant: str, arch: str) -> str:
         """The line of shell that does it."""
         deed = ""
         for how, name in (("lkdtm", self.lkdtm), ("complain", self.complain)):
             if name:
                 deed = f"echo {name} > {_FOLDERS[how]}"
+        if self._later(variant, arch):
+            deed = f"({deed}); sleep 1"  # the shell that does it dies of it
         return "; ".join(part for part in (self.before, deed, self.after) if part)
 
+    def _later(self, variant: str, arch: str) -> tuple[str, ...]:
+        return self.also.get(arch, ()) + self.also.get(f"{arch}-{variant}", ())
 
-def triggers(base: Base, variant: str) -> list[Trigger]:
-    """The triggers for a base and variant, several for a name that changed between kernels."""
+
+def triggers(base: Base, variant: str, arch: Arch) -> list[Trigger]:
+    """The triggers for a base, variant and architecture: one for a name."""
     text = (COMPLAIN / "triggers.toml").read_text()
     table = msgspec.convert(tomllib.loads(text)["trigger"], tuple[Trigger, ...])
     version = _number(base.version)
@@ -111,6 +121,7 @@ def triggers(base: Base, variant: str) -> list[Trigger]:
         trigger
         for trigger in table
         if variant in trigger.variants
+        and arch.name in trigger.arches
         and (not trigger.since or version >= _number(trigger.since))
         and (not trigger.until or version < _number(trigger.until))
     ]
@@ -118,6 +129,12 @@ def triggers(base: Base, variant: str) -> list[Trigger]:
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def folder_name(base: Base, variant: str, arch: Arch) -> str:
+    """Where the logs of a kernel are: the first architecture's names have none in them."""
+    version = ".".join(map(str, _number(base.version)))
+    return f"{version}-{variant}" if arch.name == "x86_64" else f"{version}-{variant}-{arch.name}"
 
 
 # --- building -----------------------------------------------------------------------------------
@@ -141,7 +158,8 @@ def build(
 def _known(base: Base, variant: str, arch: Arch, cache: Cache, progress: Progress) -> str:
     """The variant's options, without those that this base has never heard of."""
     version = ".".join(map(str, _number(base.version)))
-    paths = [COMPLAIN / f"{name}.config" for name in ("common", variant, f"{variant}-{version}")]
+    names = ("common", variant, f"{variant}-{version}", arch.name, f"{variant}-{arch.name}")
+    paths = [COMPLAIN / f"{name}.config" for name in names]
     text = "\n".join(path.read_text() for path in paths if path.exists())
 
     def make(into: Path) -> None:
@@ -177,11 +195,11 @@ def _make_guest(guest: Path) -> None:
 # --- provoking ----------------------------------------------------------------------------------
 
 
-def provoke(saved: Saved, trigger: Trigger, console: Path) -> str:
-    """Run a trigger on a pristine L1 and wait for the end; return how it ended."""
+def provoke(saved: Saved, command: str, console: Path) -> str:
+    """Run a trigger's command on a pristine L1 and wait for the end; return how it ended."""
     try:
         with restore(saved, console) as l1:
-            reply = l1.shell(trigger.command, TRIGGER_TIMEOUT)
+            reply = l1.shell(command, TRIGGER_TIMEOUT)
             wait_for_mark(console)
     except L1Failed as failure:
         return failure.note
@@ -199,11 +217,11 @@ def keep(
     base: Base, variant: str, kernel: BuiltKernel, trigger: Trigger, log: bytes, folder: Path
 ) -> None:
     """Write a log with its header."""
-    expect = trigger.expected(variant)
+    expect = trigger.expected(variant, kernel.arch)
     header = [
         f"kernel: {base.version} ({kernel.release}) {kernel.arch}",
         f"variant: {variant} (tools/complain/{variant}.config)",
-        f"trigger: {trigger.command or 'the boot itself'}",
+        f"trigger: {trigger.command(variant, kernel.arch) or 'the boot itself'}",
         f"why: {trigger.why}",
         *(f"expect: {line}" for line in expect),
         *([] if expect else ["expect nothing"]),
@@ -241,6 +259,7 @@ def foreign(log: bytes, cache: Cache) -> bytes:
 class Options(Value):
     """What the command line says."""
 
+    arch: str
     version: str
     kernel_src: str | None
     variants: tuple[str, ...]
@@ -252,9 +271,11 @@ class Options(Value):
 
 def make(options: Options, cache: Cache, scratch: Path, progress: Progress) -> int:
     """Build, boot, provoke and keep; return how many triggers went wrong."""
-    # Not `pc`: its _PRT is a loop in AML, which takes more than the 30 s that ACPI allows, where
-    # KASAN and kmemleak look at every step.
-    arch = msgspec.structs.replace(find_arch("x86_64"), machine="q35")
+    arch = find_arch(options.arch)
+    if arch.machine == "pc":
+        # Its _PRT is a loop in AML, which takes more than the 30 s that ACPI allows, where KASAN
+        # and kmemleak look at every step.
+        arch = msgspec.structs.replace(arch, machine="q35")
     accel = choose_accel(arch)
     base = find_base(options.kernel_src, options.version, cache.folder / "tarballs")
     wrong = 0
@@ -269,10 +290,10 @@ def make(options: Options, cache: Cache, scratch: Path, progress: Progress) -> i
             accel=accel,
             kernel=kernel.image,
             initramfs=kernel.initramfs,
-            append=(*_APPEND, *_MORE[variant]),
+            append=(*_APPEND, *_MORE[variant], *_ARCH_MORE[arch.name]),
             memory=MEMORY,
         )
-        folder = options.into / f"{'.'.join(map(str, _number(base.version)))}-{variant}"
+        folder = options.into / folder_name(base, variant, arch)
         consoles = scratch / f"consoles-{variant}"
         consoles.mkdir()
         begun = time.monotonic()
@@ -282,7 +303,7 @@ def make(options: Options, cache: Cache, scratch: Path, progress: Progress) -> i
             last = (consoles / "boot").read_bytes()[-4000:].decode(errors="replace")
             raise InfraError("booting L1", f"{failure}\n{last}") from failure
         progress.note(f"{base.version}-{variant} booted in {time.monotonic() - begun:.1f} s")
-        for done in _all(options, base, variant, saved, consoles, progress):
+        for done in _all(options, base, variant, arch, saved, consoles, progress):
             trigger, ended = done
             log = anonymous((consoles / trigger.name).read_bytes(), cache)
             if path := foreign(log, cache):
@@ -302,15 +323,17 @@ def _all(
     options: Options,
     base: Base,
     variant: str,
+    arch: Arch,
     saved: Saved,
     consoles: Path,
     progress: Progress,
 ) -> Iterator[tuple[Trigger, str]]:
     """Run all triggers of a variant, some at a time; give each with how it ended."""
     there = offered(saved, consoles / "offered")
-    wanted = [t for t in triggers(base, variant) if not options.only or t.name in options.only]
     able = []
-    for trigger in wanted:
+    for trigger in triggers(base, variant, arch):
+        if options.only and trigger.name not in options.only:
+            continue
         name = trigger.lkdtm or trigger.complain
         if name and name not in there:
             progress.note(f"{trigger.name}: {base.version} has no trigger {name}")
@@ -319,11 +342,13 @@ def _all(
         else:
             able.append(trigger)
     progress.step(f"provoking {len(able)} complaints", len(able))
+
     # Each restores in a thread of its own, which lives as long as its QEMU.
+    def run(trigger: Trigger) -> str:
+        return provoke(saved, trigger.command(variant, arch.name), consoles / trigger.name)
+
     with ThreadPoolExecutor(options.workers) as pool:
-        for trigger, ended in zip(
-            able, pool.map(lambda t: provoke(saved, t, consoles / t.name), able), strict=True
-        ):
+        for trigger, ended in zip(able, pool.map(run, able), strict=True):
             progress.advance(1)
             yield trigger, ended
 
@@ -331,6 +356,7 @@ def _all(
 def main() -> int:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--arch", default="x86_64", choices=ARCHES)
     parser.add_argument("--base", default="6.12", help="version of Debian's kernel source")
     parser.add_argument("--kernel-src", help="another kernel: a tree, a checkout or a tarball")
     parser.add_argument("--variant", action="append", choices=VARIANTS)
@@ -340,6 +366,7 @@ def main() -> int:
     parser.add_argument("-j", type=int, default=2, help="L1s at a time")
     given = parser.parse_args()
     options = Options(
+        arch=given.arch,
         version=given.base,
         kernel_src=given.kernel_src,
         variants=tuple(given.variant or VARIANTS),

@@ -11,6 +11,8 @@ from harness.dmesg.frames import (
     Frame,
     Stacks,
     Trace,
+    misnamed,
+    pc_and_lr,
     plain_name,
     plain_source,
     read_stacks,
@@ -166,13 +168,19 @@ def _candidates(
     if named is not None:
         line = groups.get("line")
         yield named._replace(source=groups["file"], line=int(line)) if line else named
-    counters = [frame for frame in stacks.counters if frame.section != "NMI"]
-    if kind.counter and counters:
-        yield next((frame for frame in counters if not frame.inline), counters[0])
+    if kind.counter:
+        counters = [frame for frame in stacks.counters if frame.section != "NMI"]
+        pc, lr = pc_and_lr(text)
+        if counters and (pc or not lr):
+            yield next((frame for frame in counters if not frame.inline), counters[0])
+        if lr:
+            yield lr
     if kind.type is SplatType.LOCKDEP and (taken := _TAKEN_AT.search(text)) is not None:
         yield Frame(plain_name(taken.group(1)))
     # After a jump into nowhere the unwinder only guesses.
     frames = (trace.frames or trace.guesses) if trace else []
+    if kind.type is SplatType.PANIC and (others := misnamed(text)):
+        frames = [frame for frame in frames if frame.name not in others]
     # An NMI only looks at what it interrupted.
     yield from (frame for frame in frames if frame.section != "NMI" or not kind.gathers)
 

@@ -50,6 +50,14 @@ _CPU = re.compile(
 )
 # sched_show_task()
 _TASK = re.compile(r"^task:(?P<comm>.{1,24}?) +state:.{0,60}?pid:(?P<pid>\d{1,10})", re.MULTILINE)
+# __show_regs() in arch/arm64/kernel/process.c
+_PC_LR = re.compile(r"^[ \t]{0,8}pc : (.*)\n[ \t]{0,8}lr : (.*)", re.MULTILINE)
+# Calls that don't return, and frames at their callers' ends
+_NO_RETURN = re.compile(
+    r"^[ \t]{0,8}(?:v?panic|nmi_panic|__stack_chk_fail)\+0x\S+(?:[ \t].*)?\n"
+    r"((?:[ \t]{0,8}[\w.$]+\+0x0/0x.*\n)+)",
+    re.MULTILINE,
+)
 # Longer lines are not worth remembering.
 _COMMON_LINE = 160
 # Lines of somebody else in a row, in the middle of a trace.
@@ -128,6 +136,22 @@ def symbol(text: str, section: str = "") -> Frame | None:
         return _frame(name, source, line, section, first == _INLINE_NAME)
     bare = _BARE.fullmatch(text)
     return Frame(plain_name(bare.group()), "", None, section) if bare else None
+
+
+def pc_and_lr(text: str) -> tuple[Frame | None, Frame | None]:
+    """Where arm64's registers say that it happened, and who called that: a function that calls no
+    other has no frame, so that the trace leaves out its caller; nor has a jump to no code."""
+    match = _PC_LR.search(text)
+    return (symbol(match.group(1)), symbol(match.group(2))) if match else (None, None)
+
+
+def misnamed(text: str) -> frozenset[str]:
+    """Functions that no panic came from. A call that doesn't return is the last instruction of its
+    function, and dump_backtrace_entry() in arch/arm64/ names what is at the address after it: the
+    next function, if there is no padding."""
+    match = _NO_RETURN.search(text)
+    lines = match.group(1).split("\n") if match else []
+    return frozenset(plain_name(line.partition("+")[0].strip()) for line in lines)
 
 
 def _frame(name: str, source: str | None, line: str | None, section: str, inline: bool) -> Frame:

@@ -130,7 +130,7 @@ PREAMBLES = (
     # arch/x86/kernel/traps.c and cfi.c: UBSAN and CFI by trap
     Kind(
         T.UBSAN,
-        _re(rb"UBSAN: (?P<what>[\w -]{1,60}) at (?P<func>.*)"),
+        _re(rb"UBSAN: (?P<what>[\w/ -]{1,60}) at (?P<func>.*)"),
         "UBSAN: {what} in {function}",
         kinds.MEMORY,
         counter=True,

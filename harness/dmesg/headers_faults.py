@@ -124,7 +124,7 @@ FAULTS = (
         "{what} in {function}",
     ),
     _oops(
-        T.UBSAN, rb"Internal error: UBSAN: (?P<what>[\w -]{1,60})", "UBSAN: {what} in {function}"
+        T.UBSAN, rb"Internal error: UBSAN: (?P<what>[\w/ -]{1,60})", "UBSAN: {what} in {function}"
     ),
     _oops(T.CFI, rb"Internal error: Oops - CFI", "CFI failure in {function}"),
     _oops(T.INTERNAL_ERROR, rb"Internal error: (?P<what>.{1,60})", "Internal error in {function}"),

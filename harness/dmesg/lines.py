@@ -17,10 +17,10 @@ _WORDS = """
     show_regs x86: RIP: EIP: RSP: ESP: RAX: RBX: RCX: RDX: RSI: RDI: RBP: R08: R09: R10: R11: R12:
         R13: R14: R15: EAX: EBX: ECX: EDX: ESI: EDI: EBP: EFLAGS: ORIG_RAX: FS: GS: CS: DS: ES: SS:
         CR0: CR2: CR3: CR4: DR0: DR1: DR2: DR3: DR6: PKRU: Code: Stack: Call
-    show_regs arm64: pstate: pc lr sp pmr_save: Call
+    show_regs arm64: pstate: pc lr sp pmr_save: pmr: Call
     show_fault_oops: #PF: PGD *pde *pdpt BAD IDT: LDTR: TR: Oops: KASAN:
-    mem_abort_decode: Mem Data ESR EC SET EA FSC ISV CM GCS SSE SF ESR: FAR: Task IRQ Overflow
-        swapper user Internal
+    mem_abort_decode: Mem Data ESR EC SET EA FSC ISV CM GCS Access SSE SF Xs ESR: FAR: Task IRQ
+        Overflow swapper user Internal
     lockdep: stack other which but and to the ... lock( rlock( sync( *** Possible Chain May CPU0
         CPU1 ---- local_irq_disable(); <Interrupt> irq hardirqs softirqs INFO: Showing no
         context-{ Hash Held Locks

@@ -23,7 +23,8 @@ static int result;
 static unsigned char no_bool = 7;
 static int array[8];
 
-#define UNMAPPED	((int *)0xffffffff12345678)	/* just below the kernel's text */
+/* On x86 just below the kernel's text, on arm64 where a struct page might be. */
+#define UNMAPPED	((int *)0xffffffff12345678)
 #define NOT_CANONICAL	((int *)0xdead1122deadbee0)
 
 static int complain_warn(void)
@@ -127,12 +128,41 @@ static int complain_divide(void)
 	return 0;
 }
 
-/* Undefined outside of system management mode. */
 static int complain_opcode(void)
 {
+#ifdef CONFIG_X86
+	/* Undefined outside of system management mode. */
 	asm volatile("rsm" : : : "memory");
+#else
+	asm volatile("udf #0" : : : "memory");
+#endif
 	return 0;
 }
+
+#ifdef CONFIG_ARM64
+/* A breakpoint that nobody has asked for. */
+static int complain_breakpoint(void)
+{
+	asm volatile("brk #0x999" : : : "memory");
+	return 0;
+}
+
+/* A jump to where no instruction begins: into the middle of the first one. */
+static int complain_pc_align(void)
+{
+	unsigned long middle = (unsigned long)complain_pc_align + 2;
+
+	OPTIMIZER_HIDE_VAR(middle);
+	return ((int (*)(void))middle)();
+}
+
+/* An exception on the wrong stack pointer: the machine dies of it. */
+static int complain_stack_pointer(void)
+{
+	asm volatile("msr spsel, #0; udf #0" : : : "memory");
+	return 0;
+}
+#endif
 
 static int complain_shift(void)
 {
@@ -202,6 +232,11 @@ const struct complaint complain_faults[] = {
 	COMPLAINT(protection),
 	COMPLAINT(divide),
 	COMPLAINT(opcode),
+#ifdef CONFIG_ARM64
+	COMPLAINT(breakpoint),
+	COMPLAINT(pc_align),
+	COMPLAINT(stack_pointer),
+#endif
 	COMPLAINT(shift),
 	COMPLAINT(bool),
 	COMPLAINT(bounds),

@@ -9,16 +9,28 @@
 #include <linux/sched.h>
 #include <linux/timex.h>
 #include <linux/workqueue.h>
+#ifdef CONFIG_X86
 #include <asm/tsc.h>
+#else
+#include <asm/sysreg.h>
+#endif
 
 #include "complain.h"
 
-/* No call, so that an interrupt finds nobody but the caller. */
+/* No calls, so that an interrupt finds nobody but the caller. */
+#ifdef CONFIG_X86
+#define ticks()			get_cycles()
+#define ticks_per_second()	(1000ull * tsc_khz)
+#else
+#define ticks()			read_sysreg(cntvct_el0)
+#define ticks_per_second()	read_sysreg(cntfrq_el0)
+#endif
+
 static __always_inline void spin(unsigned int seconds)
 {
-	unsigned long long end = get_cycles() + 1000ull * tsc_khz * seconds;
+	unsigned long long end = ticks() + ticks_per_second() * seconds;
 
-	while (get_cycles() < end)
+	while (ticks() < end)
 		barrier();
 }
 
