@@ -293,7 +293,7 @@ static void take_all_access(struct stage *stage)
 static bool met_many_rounds(struct stage *stage)
 {
 	(void)stage;
-	return taken >= 30 * ROUNDS;
+	return taken >= 5 * ROUNDS;
 }
 
 SCENARIO(storm_mprotect, 4, .vcpus = VCPUS)

@@ -78,10 +78,12 @@ def new_folder(first: Path) -> Path:
     first.parent.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         folder = first if number == 1 else first.with_name(f"{first.name}.{number}")
-        if not folder.exists():
-            break
-    folder.mkdir()
-    return folder
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("there is no end of numbers")
 
 
 def keep(outcome: Outcome, options: str, by_hand: str, folder: Path) -> None:

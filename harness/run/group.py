@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+import msgspec
+
 from harness.dmesg import find_splats
 from harness.errors import InfraError, NorefError
 from harness.machine.accel import Accel
@@ -32,6 +34,9 @@ from harness.run.cell import cell_folder, keep, new_folder, read_log, run_cell
 # oops=panic: what died of an oops may hold locks, and nobody waits half a minute to find out;
 # unknown_nmi_panic: the NMI that a hung L1 gets makes its CPUs say where they are.
 _APPEND = ("ignore_loglevel", "panic=-1", "oops=panic", "unknown_nmi_panic")
+
+# Cells that take many times as long as a boot.
+_WORTH_A_BOOT = 50
 
 # What the boot itself says, where it says something: a complaint before the first cell.
 BOOT = Scenario(
@@ -63,15 +68,31 @@ class Places(Value):
 
 
 class Group(Value):
-    """The cells of one kernel and mode.
+    """The cells of one kernel and mode, or some of them.
 
-    options: what chooses the kernel on noref's command line, for the commands in the evidence.
+    options: what chooses the kernel on noref's command line, for the commands in the evidence;
+    first: whether its boot is the one that counts, of those of a group that was shared out.
     """
 
     kernel: BuiltKernel
     mode: Mode
     cells: tuple[Cell, ...]
     options: str = ""
+    first: bool = True
+
+
+def share_out(groups: Sequence[Group], workers: int) -> list[Group]:
+    """Split groups that are so large that other workers would have nothing left to do meanwhile.
+
+    A boot more costs less.  The order of the cells stays.
+    """
+    total = sum(len(group.cells) for group in groups)
+    most = max(_WORTH_A_BOOT, -(-total // (4 * workers)))
+    return [
+        msgspec.structs.replace(group, cells=group.cells[at : at + most], first=not at)
+        for group in groups
+        for at in range(0, max(1, len(group.cells)), most)
+    ]
 
 
 def l1_spec(kernel: BuiltKernel, mode: Mode, arch: Arch, accel: Accel) -> Spec:
@@ -100,7 +121,7 @@ def run_group(
         saved = save(spec, group.mode, scratch, console, limits.boot)
         check_scenarios(saved, places)
         boot = boot_outcome(group.kernel.label, group.mode.name, console, results)
-        if boot.splats:
+        if boot.splats and group.first:
             tell(boot)
         for cell in group.cells:
             if stop.is_set():
@@ -188,6 +209,7 @@ def run_groups(
     end and starts no more: then the second value says what it was.
     """
     stop = Event()
+    groups = share_out(groups, workers)
     kept: list[list[Outcome]] = [[] for _ in groups]
     stopped = ""
 

@@ -14,7 +14,7 @@ from harness.machine.accel import Accel
 from harness.machine.l1 import Saved
 from harness.model import BuiltKernel, Cell, End, Outcome
 from harness.run import group as group_module
-from harness.run.group import Group, Limits, Places, check_scenarios, run_groups
+from harness.run.group import Group, Limits, Places, check_scenarios, run_groups, share_out
 
 KERNEL = BuiltKernel(
     label="base",
@@ -95,6 +95,25 @@ def test_what_ends_a_run_early_leaves_the_cells_that_ran(run, error, said) -> No
     assert said in stopped
     assert ran[0] in [outcome.cell for outcome in outcomes]
     assert ran[1] not in [outcome.cell for outcome in outcomes]
+
+
+def group_of(mode: str, cells: int) -> Group:
+    modes = {known.name: known for known in SPEC.arch.modes}
+    names = [f"cell_{number}" for number in range(cells)]
+    return Group(kernel=KERNEL, mode=modes[mode], cells=tuple(cell(mode, name) for name in names))
+
+
+def test_a_large_group_is_shared_out_and_the_order_stays() -> None:
+    groups = [group_of("tdp", 500), group_of("legacy", 10), group_of("shadow", 0)]
+    parts = share_out(groups, workers=2)
+    assert [len(part.cells) for part in parts] == [64] * 7 + [52, 10, 0]
+    assert [c for part in parts for c in part.cells] == [c for g in groups for c in g.cells]
+    assert [part.first for part in parts] == [True] + [False] * 7 + [True, True]
+
+
+def test_what_is_not_worth_a_boot_stays_together() -> None:
+    groups = [group_of("tdp", 25), group_of("legacy", 25)]
+    assert share_out(groups, workers=2) == groups
 
 
 def test_the_same_scenarios_on_both_sides_are_right_in_any_order() -> None:
