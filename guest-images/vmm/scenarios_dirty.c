@@ -124,11 +124,12 @@ SCENARIO(marked_dirty, 3)
 }
 
 /* Logging takes huge SPTEs apart, and its end lets them grow together again. */
-SCENARIO(huge_log, 4, .pages = NOREF_MAX_PAGES)
+SCENARIO(huge_log, 5, .pages = NOREF_MAX_PAGES)
 {
 	arch_map_huge(&stage->vm);
 	if (!guest_is_in(stage))
 		return;
+	exercise_huge(stage);
 	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
 	ktap_step(guest_sees(stage, GUEST_PATTERN) &&
 		  equals("dirty", get_log(stage), 0),
@@ -142,11 +143,12 @@ SCENARIO(huge_log, 4, .pages = NOREF_MAX_PAGES)
 }
 
 /* The log is of pages, however large the SPTE was that mapped them. */
-SCENARIO(dirty_huge, 5, .pages = NOREF_MAX_PAGES)
+SCENARIO(dirty_huge, 6, .pages = NOREF_MAX_PAGES)
 {
 	arch_map_huge(&stage->vm);
 	if (!guest_is_in(stage))
 		return;
+	exercise_huge(stage);
 	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
 	ktap_step(guest_sees(stage, GUEST_PATTERN) && equals("dirty", get_log(stage), 0),
 		  "integrity: pages that the guest reads are not dirty");

@@ -134,11 +134,12 @@ SCENARIO(freed_refault, 2)
 }
 
 /* The TDP MMU takes a huge SPTE apart before its pages are freed. */
-SCENARIO(freed_split, 3, .pages = NOREF_MAX_PAGES)
+SCENARIO(freed_split, 4, .pages = NOREF_MAX_PAGES)
 {
 	arch_map_huge(&stage->vm);
 	if (!guest_is_in(stage))
 		return;
+	exercise_huge(stage);
 	vm_set_region(&stage->vm, &stage->region, KVM_MEM_LOG_DIRTY_PAGES);
 	ktap_exercise(at_least("pages_4k", vm_stat(&stage->vm, "pages_4k"),
 			       stage->region.npages),

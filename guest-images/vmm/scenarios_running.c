@@ -136,39 +136,56 @@ static bool page_rests(struct stage *stage)
 	return ends(stage) && equals("word", word(stage), before);
 }
 
+/* Take away what the guest writes to while it does so, and give it back, many times. */
+static bool rests_when_taken(struct stage *stage, void (*take)(struct stage *stage),
+			     void (*give_back)(struct stage *stage))
+{
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		bool passed = !i || start(stage);
+
+		take(stage);
+		passed = page_rests(stage) && passed;
+		give_back(stage);
+		if (!passed)
+			return false;
+	}
+	return true;
+}
+
+static void make_read_only(struct stage *stage)
+{
+	if (mprotect(stage->region.host, region_size(&stage->region), PROT_READ))
+		bail_out("mprotect");
+}
+
+static void make_writable(struct stage *stage)
+{
+	if (mprotect(stage->region.host, region_size(&stage->region), PROT_READ | PROT_WRITE))
+		bail_out("mprotect");
+}
+
 SCENARIO(running_protect, 3)
 {
-	struct region *region = &stage->region;
-	bool passed = true;
+	if (guest_is_running(stage))
+		ktap_step(rests_when_taken(stage, make_read_only, make_writable),
+			  "notifier: guest doesn't write any more what the host may only read");
+}
 
-	if (!guest_is_running(stage))
-		return;
-	for (unsigned int i = 0; passed && i < ROUNDS; i++) {
-		if (i)
-			passed = start(stage);
-		if (mprotect(region->host, region_size(region), PROT_READ))
-			bail_out("mprotect");
-		passed = page_rests(stage) && passed;
-		if (mprotect(region->host, region_size(region), PROT_READ | PROT_WRITE))
-			bail_out("mprotect");
-	}
-	ktap_step(passed, "notifier: guest doesn't write any more what the host may only read");
+static void delete_slot(struct stage *stage)
+{
+	vm_delete_region(&stage->vm);
+}
+
+static void set_slot(struct stage *stage)
+{
+	vm_set_region(&stage->vm, &stage->region, 0);
 }
 
 SCENARIO(running_slot, 3)
 {
-	bool passed = true;
-
-	if (!guest_is_running(stage))
-		return;
-	for (unsigned int i = 0; passed && i < ROUNDS; i++) {
-		if (i)
-			passed = start(stage);
-		vm_delete_region(&stage->vm);
-		passed = page_rests(stage) && passed;
-		vm_set_region(&stage->vm, &stage->region, 0);
-	}
-	ktap_step(passed, "notifier: guest doesn't write any more when the slot is gone");
+	if (guest_is_running(stage))
+		ktap_step(rests_when_taken(stage, delete_slot, set_slot),
+			  "notifier: guest doesn't write any more when the slot is gone");
 }
 
 SCENARIO(running_log, 3)

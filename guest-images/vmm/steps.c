@@ -170,6 +170,18 @@ bool guest_is_in(struct stage *stage)
 			 "access: guest writes all pages");
 }
 
+void exercise_huge(struct stage *stage)
+{
+	static const char step[] = "exercise: KVM maps the region huge";
+
+	if (!vm_stat(&stage->vm, "pages_4k"))
+		ktap_skip(step, "KVM doesn't say how it maps pages");
+	else if (region_is(&stage->region, "chunk"))
+		ktap_skip(step, "KVM needn't map huge what is not one page");
+	else
+		ktap_step(at_least("pages_2m", vm_stat(&stage->vm, "pages_2m"), 1), step);
+}
+
 bool writes_fail(struct stage *stage)
 {
 	struct vcpu *vcpu = &stage->vm.vcpus[0];

@@ -41,6 +41,8 @@ int age(struct stage *stage, enum noref_age_how how);
 
 /* The first step of all scenarios that need the memory in use by the guest. */
 bool guest_is_in(struct stage *stage);
+/* The control of scenarios where that is by a huge SPTE: no other is there. */
+void exercise_huge(struct stage *stage);
 /*
  * Whether every page is out of the guest's reach: KVM_RUN fails with @error,
  * or exits by @exit where @error is 0.

@@ -1,7 +1,4 @@
-"""What is known of a series, what is claimed, and a run that differs: red, whichever way.
-
-The bundled expected.toml files are held to the same rules as any other, and to what exists.
-"""
+"""What is known of a series, what is claimed, and a run that differs: red, whichever way."""
 
 from __future__ import annotations
 
@@ -9,8 +6,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from test_report_sample import LABELS, expectations, noref_run
 
 from harness.errors import UserError
@@ -21,22 +16,13 @@ from harness.judge.expected import (
     Surprise,
     broken_rules,
     check_names,
-    read_expected,
     stale_facts,
     surprises,
 )
 from harness.judge.table import make_table
-from harness.machine.arches import ARCHES
 from harness.model import Cell, End, Finding, Grade, Outcome, Property, Standing, Verdict
 from harness.report.write import write_all
-from harness.run.catalogue import read_catalogue
-from harness.source.series import read_series
 
-ROOT = Path(__file__).resolve().parents[2]
-BUNDLED = sorted((ROOT / "kernel-patches").glob("*/*/series"))
-FACTS = sorted((ROOT / "kernel-patches").glob("*/*/expected.toml"))
-BASES = sorted((ROOT / "kernel-patches").glob("*/base.toml"))
-SCENARIOS = read_catalogue(ROOT / "guest-images")
 WARNS = "mmu_spte_clear_track_bits"
 
 
@@ -181,6 +167,21 @@ def test_an_entry_that_names_everything_covers_it() -> None:
         scenarios=("munmap",),
     )
     assert exact.covers(found(), 2, "x86_64")
+
+
+def test_what_a_series_says_comes_before_what_is_known_of_its_base() -> None:
+    of_base = Expectation(prop=Property.access, standing=Standing.lost, why="as the base does")
+    own = Expectation(prop=Property.access, standing=Standing.holds, kernels=(2,), why="mended")
+    both = Expected(expect=(own,)).and_then(Expected(expect=(of_base,)))
+    finding = Finding(
+        cell=Cell(kernel="", mode="tdp", backing="tail", mapping="remap", scenario="guest_write"),
+        prop=Property.access,
+        memory="uncounted",
+        standing=Standing.holds,
+        evidence="",
+    )
+    assert both.entry_for(finding, 1, "x86_64") is of_base
+    assert both.entry_for(finding, 2, "x86_64") is own
 
 
 # --- claims --------------------------------------------------------------------------------------
@@ -388,181 +389,3 @@ def test_a_claim_that_names_what_does_not_exist_is_the_users_error() -> None:
 def test_names_that_exist_are_fine() -> None:
     exact = entry(modes=("tdp",), memory=("counted",), backings=("tail",), scenarios=("munmap",))
     check_names(Expected(claim=(CLAIM,), expect=(exact, entry())), KNOWN, 4, Path("x"))
-
-
-# --- reading -------------------------------------------------------------------------------------
-
-GOOD = """
-[[claim]]
-prop = "access"
-why = "it is there for that"
-[[expect]]
-prop = "silence"
-kernels = [2, 3]
-standing = "lost"
-why = "the WARN is still in"
-"""
-
-
-def read(folder: Path, text: str | bytes) -> Expected:
-    path = folder / "expected.toml"
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return read_expected(path)
-
-
-def test_a_good_file_is_read(tmp_path: Path) -> None:
-    expected = read(tmp_path, GOOD)
-    assert expected.claim[0].prop is Property.access
-    assert expected.expect[0].kernels == (2, 3)
-
-
-def test_an_empty_file_says_that_everything_holds(tmp_path: Path) -> None:
-    assert read(tmp_path, "") == Expected()
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('prop = "silence"', 'prop = "elegance"'),
-        ('standing = "lost"', 'standing = "mislaid"'),
-        ("kernels = [2, 3]", 'kernels = ["noref+2"]'),
-        ("kernels = [2, 3]", "kernel = [2, 3]"),
-        ("kernels = [2, 3]", 'kernels = [2, 3]\nmode = ["tdp"]'),
-        ('why = "it is there for that"', 'why = "x"\nmode = ["tdp"]'),
-        ('why = "it is there for that"', 'why = " "'),
-        ("[[expect]]", "[[expects]]"),
-        ('why = "the WARN is still in"', 'why = ""'),
-        ('why = "the WARN is still in"', 'why = " \\n"'),
-        ('why = "the WARN is still in"', ""),
-        ("[[claim]]", "[[claim]"),
-    ],
-)
-def test_a_file_with_a_mistake_is_the_users_error_that_names_the_file(
-    tmp_path: Path, old: str, new: str
-) -> None:
-    assert old in GOOD
-    with pytest.raises(UserError, match=r"expected\.toml"):
-        read(tmp_path, GOOD.replace(old, new, 1))
-
-
-def test_a_file_that_is_not_text_is_the_users_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"expected\.toml"):
-        read(tmp_path, b"why = '\xff\xfe'")
-
-
-def test_a_file_that_is_not_there_is_the_users_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"expected\.toml"):
-        read_expected(tmp_path / "expected.toml")
-
-
-@given(st.binary(max_size=200))
-def test_whatever_is_in_the_file_it_is_read_or_the_users_error(
-    tmp_path_factory: pytest.TempPathFactory, data: bytes
-) -> None:
-    try:
-        read(tmp_path_factory.getbasetemp(), data)
-    except UserError:
-        pass
-
-
-# --- the bundled series --------------------------------------------------------------------------
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT / "kernel-patches").with_suffix(""))
-
-
-def test_there_is_a_bundled_series() -> None:
-    assert ROOT / "kernel-patches/6.12/noref/series" in BUNDLED
-    assert ROOT / "kernel-patches/6.12/noref/expected.toml" in FACTS
-
-
-@pytest.mark.parametrize("path", BUNDLED, ids=name_of)
-def test_every_bundled_series_parses_and_holds_every_patch_of_its_folder(path: Path) -> None:
-    series = read_series(str(path.parent))
-    names = {patch.name for patch in series.patches}
-    assert names >= {file.name for file in path.parent.glob("*.patch")}
-    assert all(patch.diff and patch.subject for patch in series.patches)
-
-
-@pytest.mark.parametrize("path", (*FACTS, *BASES), ids=name_of)
-def test_every_known_fact_has_its_reason_and_names_what_exists(path: Path) -> None:
-    expected = read_expected(path)
-    of_base = path.name == "base.toml"
-    kernels = () if of_base else range(len(read_series(str(path.parent)).patches) + 1)
-    pairs = [pair.split("/") for scenario in SCENARIOS for pair in scenario.pairs]
-    modes = {mode.name for arch in ARCHES.values() for mode in arch.modes}
-    known = {
-        "arches": set(ARCHES),
-        "modes": modes,
-        "memory": {"counted", "uncounted"},
-        "backings": {backing for backing, _ in pairs},
-        "mappings": {mapping for _, mapping in pairs},
-        "scenarios": {scenario.name for scenario in SCENARIOS},
-    }
-    for fact in (*expected.claim, *expected.expect):
-        assert len(fact.why.split()) > 5, fact
-        for field, names in known.items():
-            assert set(getattr(fact, field, ())) <= names, (field, fact)
-    for fact in expected.expect:
-        assert bool(fact.kernels) is not of_base, fact
-        assert set(fact.kernels) <= set(kernels), fact
-
-
-@pytest.mark.parametrize("path", (*FACTS, *BASES), ids=name_of)
-def test_no_known_fact_is_hidden_by_those_before_it(path: Path) -> None:
-    """Find for each entry a cell of the scenario list that it, and none before it, is about."""
-    expect = read_expected(path).expect
-    findings = [
-        (Finding(cell=cell, prop=prop, memory=memory, standing=Standing.holds, evidence=""), arch)
-        for arch in ARCHES.values()
-        for mode in arch.modes
-        for scenario in SCENARIOS
-        for backing, mapping in (pair.split("/") for pair in scenario.pairs)
-        for cell in [
-            Cell(
-                kernel="",
-                mode=mode.name,
-                backing=backing,
-                mapping=mapping,
-                scenario=scenario.name,
-            )
-        ]
-        for memory in ("counted", "uncounted")
-        for prop in Property
-    ]
-    used = {
-        next((n for n, e in enumerate(expect) if e.covers(finding, k, arch.name)), None)
-        for finding, arch in findings
-        for k in {number for e in expect for number in e.kernels} | {0}
-    }
-    assert set(range(len(expect))) <= used
-
-
-@pytest.mark.parametrize("path", FACTS, ids=name_of)
-def test_no_known_fact_about_the_last_kernel_denies_what_the_series_claims(path: Path) -> None:
-    expected = read_expected(path)
-    last = len(read_series(str(path.parent)).patches)
-    for claim in expected.claim:
-        for fact in expected.expect:
-            apart = claim.memory and fact.memory and not set(claim.memory) & set(fact.memory)
-            apart = apart or (claim.modes and fact.modes and not set(claim.modes) & set(fact.modes))
-            apart = apart or (claim.mappings and not set(claim.mappings) & set(fact.mappings))
-            apart = apart or (claim.scenarios and not set(claim.scenarios) & set(fact.scenarios))
-            if fact.prop is claim.prop and last in fact.kernels and not apart:
-                assert fact.standing is Standing.holds, fact
-
-
-def test_what_a_series_says_comes_before_what_is_known_of_its_base() -> None:
-    of_base = Expectation(prop=Property.access, standing=Standing.lost, why="as the base does")
-    own = Expectation(prop=Property.access, standing=Standing.holds, kernels=(2,), why="mended")
-    both = Expected(expect=(own,)).and_then(Expected(expect=(of_base,)))
-    finding = Finding(
-        cell=Cell(kernel="", mode="tdp", backing="tail", mapping="remap", scenario="guest_write"),
-        prop=Property.access,
-        memory="uncounted",
-        standing=Standing.holds,
-        evidence="",
-    )
-    assert both.entry_for(finding, 1, "x86_64") is of_base
-    assert both.entry_for(finding, 2, "x86_64") is own
