@@ -8,6 +8,7 @@
 #include <linux/mutex.h>
 #include <linux/types.h>
 #include <linux/version.h>
+#include <linux/wait.h>
 
 #include "noref_uapi.h"
 
@@ -74,13 +75,16 @@ const struct noref_mapping *noref_find_mapping(const char *name);
  * What an open file has.  @lock protects everything below it.  @base keeps the
  * regions apart in the device's one address space, so that
  * unmap_mapping_range() meets just one.  @raced: pages that were taken away in
- * the middle of a fault.
+ * the middle of a fault.  @waiting: faults that wait on @idle until @busy is false.
  *
  * @lock nests inside of the mm's locks, so nothing that faults runs under it.
  */
 struct noref_region {
 	unsigned long base;
 	DECLARE_BITMAP(raced, NOREF_MAX_PAGES);
+	bool busy;
+	atomic_t waiting;
+	wait_queue_head_t idle;
 	struct mutex lock;
 	const struct noref_backing *backing;
 	const struct noref_mapping *mapping;

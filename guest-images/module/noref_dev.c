@@ -299,6 +299,13 @@ static long noref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return noref_rearm();
 	case NOREF_CALLS:
 		return noref_ask_calls(region, (void __user *)arg);
+	case NOREF_BUSY:
+		WRITE_ONCE(region->busy, true);
+		return atomic_read(&region->waiting);
+	case NOREF_IDLE:
+		WRITE_ONCE(region->busy, false);
+		wake_up_all(&region->idle);
+		return 0;
 	default:
 		return -ENOTTY;
 	}
@@ -312,6 +319,7 @@ static int noref_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 
 	mutex_init(&region->lock);
+	init_waitqueue_head(&region->idle);
 	region->front = &region->sets[0];
 	region->spare = &region->sets[1];
 	region->base = atomic_long_inc_return(&next_region) * NOREF_MAX_PAGES;

@@ -184,6 +184,48 @@ static int map_wait_insert(struct noref_region *region, struct vm_area_struct *v
 	return 0;
 }
 
+/*
+ * The page comes when its owner is done with it, and whoever waits for that can
+ * be interrupted, if that is all right for the fault: as with userfaultfd.
+ */
+static bool must_wait_long(struct vm_fault *vmf)
+{
+	struct noref_region *region = vmf->vma->vm_private_data;
+	struct file *file = vmf->vma->vm_file;
+
+	if (!READ_ONCE(region->busy) || !(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
+		return false;
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return true;
+	/* The VMA, and with it the region, may go away without the mm's lock. */
+	get_file(file);
+	mmap_read_unlock(vmf->vma->vm_mm);
+	atomic_inc(&region->waiting);
+	if (vmf->flags & FAULT_FLAG_INTERRUPTIBLE)
+		wait_event_interruptible(region->idle, !READ_ONCE(region->busy));
+	else
+		wait_event_killable(region->idle, !READ_ONCE(region->busy));
+	atomic_dec(&region->waiting);
+	fput(file);
+	return true;
+}
+
+static vm_fault_t busy_page(struct vm_fault *vmf)
+{
+	return must_wait_long(vmf) ? VM_FAULT_RETRY : fill(vmf, insert_page);
+}
+
+static const struct vm_operations_struct busy_insert_ops = {
+	.fault = busy_page,
+};
+
+static int map_busy_insert(struct noref_region *region, struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_MIXEDMAP);
+	vma->vm_ops = &busy_insert_ops;
+	return 0;
+}
+
 /* With a reference and a mapcount for the mapping; refuses pages without a count. */
 static int map_insert(struct noref_region *region, struct vm_area_struct *vma)
 {
@@ -254,6 +296,7 @@ static const struct noref_mapping mappings[] = {
 	{ "race_insert", map_race_insert },
 	{ "wait", map_wait },
 	{ "wait_insert", map_wait_insert },
+	{ "busy_insert", map_busy_insert },
 	{ "insert", map_insert },
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 	{ "pmd", map_pmd },

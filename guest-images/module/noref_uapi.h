@@ -105,5 +105,9 @@ struct noref_calls {
 #define NOREF_CALLS	_IOWR('N', 12, struct noref_calls)
 /* Set the timers of all CPUs going again, in an L1 that was restored from a file. */
 #define NOREF_REARM	_IO('N', 13)
+/* From now on, faults of memory that is mapped busy_insert wait; returns how many do. */
+#define NOREF_BUSY	_IO('N', 14)
+/* They wait no longer. */
+#define NOREF_IDLE	_IO('N', 15)
 
 #endif /* NOREF_UAPI_H */

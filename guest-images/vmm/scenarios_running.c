@@ -4,6 +4,7 @@
  * while the host changes what the page is: what the vCPU's TLB has of it must
  * be gone, too, before the host goes on.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -62,14 +63,19 @@ static bool writes_on(struct stage *stage)
 	return false;
 }
 
-static bool start(struct stage *stage)
+static void launch(struct stage *stage, void *(*routine)(void *stage))
 {
 	const struct sigaction action = { .sa_handler = do_nothing };
 
 	sigaction(SIGUSR1, &action, NULL);
 	atomic_store(&running, true);
-	if (pthread_create(&thread, NULL, touch, stage))
+	if (pthread_create(&thread, NULL, routine, stage))
 		bail_out("starting a vCPU's thread");
+}
+
+static bool start(struct stage *stage)
+{
+	launch(stage, touch);
 	return writes_on(stage);
 }
 
@@ -214,4 +220,47 @@ SCENARIO(running_age, 3)
 	}
 	ktap_step(passed, "notifier: what the guest wrote since its age was cleared is young");
 	stop(stage);
+}
+
+static void *store(void *argument)
+{
+	struct stage *stage = argument;
+
+	vcpu_call(&stage->vm.vcpus[0], GUEST_STORE, REGION_GPA, GUEST_PATTERN);
+	atomic_store(&running, false);
+	return NULL;
+}
+
+static bool vcpu_waits(struct stage *stage)
+{
+	const time_t since = time(NULL);
+
+	while (atomic_load(&running) && in_time(since))
+		if (region_ioctl(&stage->region, NOREF_BUSY, NULL))
+			return true;
+	return false;
+}
+
+/* A page may be long in coming, as while a VM migrates; its vCPU must not be stuck meanwhile. */
+SCENARIO(interrupted, 4)
+{
+	const struct vcpu *vcpu = &stage->vm.vcpus[0];
+	time_t since;
+	bool ended;
+
+	region_ioctl(&stage->region, NOREF_BUSY, NULL);
+	launch(stage, store);
+	ktap_exercise(vcpu_waits(stage), "the vCPU's fault waits for its page");
+	pthread_kill(thread, SIGUSR1);
+	since = time(NULL);
+	while (atomic_load(&running) && in_time(since))
+		;
+	ended = !atomic_load(&running);
+	region_ioctl(&stage->region, NOREF_IDLE, NULL);
+	pthread_join(thread, NULL);
+	ktap_step(ended && equals("errno", vcpu->error, EINTR),
+		  "robustness: a signal interrupts a vCPU that waits for a page");
+	if (guest_is_in(stage))
+		ktap_step(host_sees(stage, GUEST_PATTERN),
+			  "access: host reads what the guest wrote");
 }
