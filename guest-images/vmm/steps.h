@@ -41,7 +41,7 @@ int age(struct stage *stage, enum noref_age_how how);
 
 /* The first step of all scenarios that need the memory in use by the guest. */
 bool guest_is_in(struct stage *stage);
-/* The control of scenarios where that is by a huge SPTE: no other is there. */
+/* The control of scenarios where that is by a huge SPTE, for memory that KVM must map so. */
 void exercise_huge(struct stage *stage);
 /*
  * Whether every page is out of the guest's reach: KVM_RUN fails with @error,
