@@ -103,6 +103,23 @@ SCENARIO(marked, 5)
 		  "integrity: all pages that the guest wrote are dirty");
 }
 
+/* Dirty pages that nobody wrote to are written back for nothing, or kept from being dropped. */
+SCENARIO(marked_clean, 3)
+{
+	unsigned int all = stage->region.npages;
+
+	if (!ktap_exercise(flags_are(stage, all, NOREF_PG_DIRTY, false),
+			   "nobody told mm so far that the pages are dirty"))
+		return;
+	vm_delete_region(&stage->vm);
+	vm_set_region(&stage->vm, &stage->region, KVM_MEM_READONLY);
+	if (!ktap_step(guest_sees_zeroes(stage), "access: guest reads pages of a read-only slot"))
+		return;
+	vm_delete_region(&stage->vm);
+	ktap_step(flags_are(stage, all, NOREF_PG_DIRTY, false),
+		  "integrity: pages that the guest only read are not dirty");
+}
+
 /* A host mapping that has the alignment of a huge page, and none of its order. */
 SCENARIO(scattered_pages, 6, .pages = NOREF_MAX_PAGES)
 {
