@@ -141,6 +141,22 @@ static void free_reserved_tail(struct noref_set *set, void *chunk)
 	free_chunk(set, chunk);
 }
 
+/* PG_reserved, but with a count: what was set aside at boot, or by an old driver. */
+static int alloc_reserved(struct noref_set *set, unsigned int npages)
+{
+	int r = alloc_scattered(set, npages, 0, 0);
+
+	for (unsigned int i = 0; i < set->npages; i++)
+		SetPageReserved(set->pages[i]);
+	return r;
+}
+
+static void free_reserved(struct noref_set *set, void *chunk)
+{
+	ClearPageReserved((struct page *)chunk);
+	free_chunk(set, chunk);
+}
+
 /* Too large for any kmem cache, so straight from the page allocator. */
 static int alloc_kmalloc_large(struct noref_set *set, unsigned int npages)
 {
@@ -187,6 +203,7 @@ static const struct noref_backing backings[] = {
 	{ "compound", alloc_compound, free_chunk },
 	{ "compound_tail", alloc_compound_tail, free_chunk },
 	{ "reserved_tail", alloc_reserved_tail, free_reserved_tail },
+	{ "reserved", alloc_reserved, free_reserved },
 	{ "kmalloc_large", alloc_kmalloc_large, free_kmalloc },
 	{ "kmalloc_slab", alloc_kmalloc_slab, free_kmalloc },
 };
