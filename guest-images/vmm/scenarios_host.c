@@ -39,13 +39,22 @@ SCENARIO(swap_pages, 6)
 		  "notifier: the old pages were not written since");
 }
 
-SCENARIO(munmap, 2)
+SCENARIO(munmap, 3)
 {
+	uint64_t mapped;
+
 	if (!guest_is_in(stage))
 		return;
+	mapped = vm_stat(&stage->vm, "pages_4k");
 	region_unmap(&stage->region);
 	ktap_step(refused_with(stage, EFAULT, 0),
 		  "notifier: an unmapped region is out of the guest's reach");
+	if (mapped)
+		ktap_step(equals("unmapped", mapped - vm_stat(&stage->vm, "pages_4k"),
+				 stage->region.npages),
+			  "integrity: KVM counts its pages as mapped no more");
+	else
+		ktap_skip("-", "KVM doesn't say how it maps pages");
 	region_map(&stage->region);
 }
 
