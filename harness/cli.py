@@ -163,7 +163,8 @@ def _order(
         arch=find_arch(arch),
         config=config,
         cache=cache,
-        workers=workers or os.cpu_count() or 1,
+        # One more than there are cores: a cell doesn't keep one busy all the time.
+        workers=workers or (os.cpu_count() or 1) + 1,
         limits=Limits(boot=boot_timeout, cell=timeout),
         results=results,
         options=_options(version, kernel_src, series, config, guest_images, mutant),
