@@ -48,7 +48,7 @@ def test_main_job_ends_as_expected_with_every_cell_reported(main_job: Ran) -> No
 def test_memory_without_refcount_is_refused_with_efault_before_patch_2(
     main_job: Ran, kernel: str, mode: str
 ) -> None:
-    for outcome in cells(main_job, kernel, mode, "guest_write", "tail"):
+    for outcome in cells(main_job, kernel, mode, "guest_write", "kmalloc_slab"):
         assert any("errno=14" in detail for detail in outcome.subtests[0].detail)
         assert outcome.splats == ()
 
