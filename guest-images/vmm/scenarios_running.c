@@ -89,15 +89,20 @@ static void stop(struct stage *stage)
 	run->immediate_exit = 0;
 }
 
-/* Whether the vCPU ended by itself; it is ended if it didn't. */
-static bool ends(struct stage *stage)
+static bool comes_out(void)
 {
 	const time_t since = time(NULL);
-	bool ended;
 
 	while (atomic_load(&running) && in_time(since))
 		;
-	ended = !atomic_load(&running);
+	return !atomic_load(&running);
+}
+
+/* Whether the vCPU ended by itself; it is ended if it didn't. */
+static bool ends(struct stage *stage)
+{
+	bool ended = comes_out();
+
 	stop(stage);
 	return ended;
 }
@@ -245,17 +250,13 @@ static bool vcpu_waits(struct stage *stage)
 SCENARIO(interrupted, 4)
 {
 	const struct vcpu *vcpu = &stage->vm.vcpus[0];
-	time_t since;
 	bool ended;
 
 	region_ioctl(&stage->region, NOREF_BUSY, NULL);
 	launch(stage, store);
 	ktap_exercise(vcpu_waits(stage), "the vCPU's fault waits for its page");
 	pthread_kill(thread, SIGUSR1);
-	since = time(NULL);
-	while (atomic_load(&running) && in_time(since))
-		;
-	ended = !atomic_load(&running);
+	ended = comes_out();
 	region_ioctl(&stage->region, NOREF_IDLE, NULL);
 	pthread_join(thread, NULL);
 	ktap_step(ended && equals("errno", vcpu->error, EINTR),
