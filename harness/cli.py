@@ -31,7 +31,7 @@ from harness.report.mutants import mutant_line, show_mutants
 from harness.report.progress import progress
 from harness.report.terminal import show
 from harness.report.write import write_all, write_comparison, write_summary
-from harness.run.group import Limits
+from harness.run.boot import Limits
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _GUEST_IMAGES = _PROJECT / "guest-images"

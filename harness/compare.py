@@ -15,8 +15,8 @@ from harness.judge.comparison import judge_columns
 from harness.judge.result import KernelState, RunResult, Setting
 from harness.model import BuiltKernel, Outcome
 from harness.order import Order, Sources, choose, read_sources
+from harness.run.boot import BOOT
 from harness.run.catalogue import plan_cells, read_catalogue
-from harness.run.group import BOOT
 from harness.source.progress import Progress
 
 

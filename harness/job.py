@@ -20,9 +20,10 @@ from harness.judge.result import KernelState, RunResult, Setting, judge_run, tog
 from harness.machine.accel import choose_accel
 from harness.machine.shell import connect, interact, run_command
 from harness.model import BuiltKernel, Cell, Outcome, Value
-from harness.order import Order, Sources, choose, look_up, read_sources, scenario_names
+from harness.order import Order, Sources, choose, look_up, places_of, read_sources
+from harness.run.boot import BOOT, l1_spec
 from harness.run.catalogue import parse_cell, plan_cells, read_catalogue
-from harness.run.group import BOOT, Group, Places, l1_spec, run_groups
+from harness.run.group import Group, run_groups
 from harness.source.base import find_base
 from harness.source.progress import Progress
 
@@ -150,7 +151,7 @@ class Site:
             nullcontext(folder) if folder else run_folder(order.results) as results,
             lifetime.scratch(order.cache / "tmp") as scratch,
         ):
-            places = Places(results=results, scratch=scratch, scenarios=scenario_names(order))
+            places = places_of(order, results, scratch)
             self.progress.step(f"running {count} cells", count)
             outcomes, stopped = run_groups(
                 groups,

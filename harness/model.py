@@ -78,6 +78,7 @@ class Arch(Value):
     host: what `uname -m` says on a machine of that kind; debian: what Debian calls it.
     options: for L1's kernel command line, whatever the mode.
     machine, cpu: QEMU's -M and -cpu; emulated: what emulation adds to -M; nmi: QEMU can send one.
+    cpus: how many L1 has, of which two at least must be fit for vCPUs.
     nested: host CPU flag and vendor module of each kind of hardware virtualization that gives L1
     a KVM of its own; nested_extension: the number of the KVM extension that says so instead.
     """
@@ -97,6 +98,7 @@ class Arch(Value):
     nested: tuple[tuple[str, str], ...]
     emulated: str = ""
     nested_extension: int = 0
+    cpus: int = 2
     nmi: bool = True
 
 
@@ -140,7 +142,8 @@ class Scenario(Value):
 
     backings × mappings and also is all that makes sense; main is what the main job runs of it.
     also and main are pairs `BACKING/MAPPING`.  Empty modes or arches mean all, but special modes.
-    without: mappings that make no sense on an architecture.
+    without: mappings that make no sense on an architecture.  alone: no other cell runs beside it,
+    as its threads wait for each other, which takes ten times as long where they share CPUs.
     """
 
     name: str
@@ -153,6 +156,7 @@ class Scenario(Value):
     link: str = ""
     modes: tuple[str, ...] = ()
     arches: tuple[str, ...] = ()
+    alone: bool = False
     without: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
     @property

@@ -23,10 +23,10 @@ from harness.hunt import Hunt, Reference
 from harness.job import Site, run_folder, workers_for
 from harness.judge.mutants import Fate, MutantResult, MutantsResult
 from harness.model import INTERRUPTED, BuiltKernel, Cell, Mode, Scenario
-from harness.order import Order, read_sources, scenario_names
+from harness.order import Order, places_of, read_sources
 from harness.run.bench import Bench, opened, spread
+from harness.run.boot import BOOT, Places, boot_cell
 from harness.run.catalogue import plan_cells, read_catalogue
-from harness.run.group import BOOT, Places, boot_cell
 from harness.source.apply import DoesNotApply, overlays
 from harness.source.mutants import Mutant, read_mutants
 from harness.source.progress import Progress
@@ -63,7 +63,7 @@ def hunt_mutants(
 
     with run_folder(order.results) as evidence, ExitStack() as stack:
         scratch = stack.enter_context(lifetime.scratch(order.cache / "tmp"))
-        places = Places(results=evidence, scratch=scratch, scenarios=scenario_names(order))
+        places = places_of(order, evidence, scratch)
         stop = Event()
         lab = _Lab(order, site, places, every, stop, stack)
         try:

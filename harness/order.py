@@ -9,8 +9,8 @@ from harness.errors import UserError
 from harness.judge.expected import Expected, check_names, read_expected
 from harness.machine.arches import ARCHES
 from harness.model import Arch, Scenario, Series, Value
+from harness.run.boot import BOOT, Limits, Places
 from harness.run.catalogue import read_catalogue
-from harness.run.group import BOOT, Limits
 from harness.source.base import Base
 from harness.source.mutants import read_mutant
 from harness.source.series import read_series
@@ -75,10 +75,16 @@ def choose(order: Order, modes: Sequence[str], scenarios: Sequence[str], *, full
     )
 
 
-def scenario_names(order: Order) -> tuple[str, ...]:
-    """Return the names in the scenario list of what the architecture has."""
+def places_of(order: Order, results: Path, scratch: Path) -> Places:
+    """Return where a run leaves what, and what its scenarios are of those that the arch has."""
     arch = order.arch.name
-    return tuple(s.name for s in read_catalogue(order.guest) if arch in (s.arches or (arch,)))
+    scenarios = [s for s in read_catalogue(order.guest) if arch in (s.arches or (arch,))]
+    return Places(
+        results=results,
+        scratch=scratch,
+        scenarios=tuple(s.name for s in scenarios),
+        alone=tuple(s.name for s in scenarios if s.alone),
+    )
 
 
 def read_sources(order: Order, base: Base) -> Sources:

@@ -99,6 +99,9 @@ struct noref_region {
 /* NULL if there is no such function, or it can't be probed. */
 void *noref_find_function(const char *name);
 int noref_age(unsigned int how, unsigned long start, unsigned long end);
+/* The front goes back to the page allocator for good, and is looked for there. */
+int noref_free_for_good(struct noref_region *region);
+int noref_churn(struct noref_region *region);
 void noref_find_rearm(void);
 int noref_rearm(void);
 int noref_adopt(struct noref_region *region, const struct noref_adopt *adopt);

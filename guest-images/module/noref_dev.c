@@ -154,78 +154,6 @@ static void noref_unfree(struct noref_region *region)
 	mutex_unlock(&region->lock);
 }
 
-static void take_pages(struct list_head *taken, int npages)
-{
-	struct page *page;
-
-	while (npages-- && (page = alloc_page(GFP_KERNEL)))
-		list_add(&page->lru, taken);
-}
-
-static void give_back(struct list_head *taken)
-{
-	struct page *page, *next;
-
-	list_for_each_entry_safe(page, next, taken, lru)
-		__free_page(page);
-}
-
-#define CPU_PAGES	256
-
-/*
- * The pages stay on the ledger, where it can be seen what became of them.  Off
- * the CPUs' own lists they lie where the next owner's allocation checks them.
- * This CPU has others on its list then, for who wants some before that.
- */
-static int noref_release_pages(struct noref_region *region)
-{
-	void (*drain)(struct zone *zone) = noref_find_function("drain_all_pages");
-	LIST_HEAD(others);
-
-	if (!drain || !region->backing)
-		return -EOPNOTSUPP;
-	take_pages(&others, CPU_PAGES);
-	mutex_lock(&region->lock);
-	noref_free_chunks(region->backing, region->front);
-	mutex_unlock(&region->lock);
-	drain(NULL);
-	give_back(&others);
-	return 0;
-}
-
-#define CHURN_PAGES	65536
-
-static bool in_front(struct noref_region *region, struct page *page)
-{
-	for (unsigned int i = 0; i < region->front->npages; i++)
-		if (region->front->pages[i] == page)
-			return true;
-	return false;
-}
-
-/*
- * Take pages from the page allocator until those of the front were among them,
- * and give them back.  Returns how many were: those whose state is bad aren't,
- * as the allocator finds that and drops them.
- */
-static int noref_churn(struct noref_region *region)
-{
-	LIST_HEAD(taken);
-	struct page *page;
-	int met = 0;
-
-	for (int i = 0; i < CHURN_PAGES && met < region->npages &&
-	     !test_taint(TAINT_BAD_PAGE); i++) {
-		page = alloc_page(GFP_KERNEL);
-		if (!page)
-			break;
-		met += in_front(region, page);
-		list_add(&page->lru, &taken);
-	}
-	give_back(&taken);
-	return met;
-}
-
 static int noref_ask_age(void __user *arg)
 {
 	struct noref_age age;
@@ -285,7 +213,7 @@ static long noref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		noref_unfree(region);
 		return 0;
 	case NOREF_RELEASE:
-		return noref_release_pages(region);
+		return noref_free_for_good(region);
 	case NOREF_CHURN:
 		return noref_churn(region);
 	case NOREF_ADOPT:

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/reboot.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,7 +29,7 @@ static int split(char *line, char **words)
 	return n;
 }
 
-static void obey(char *line)
+static void __noreturn obey(char *line)
 {
 	char *words[MAX_WORDS];
 	int nwords;
@@ -43,37 +44,78 @@ static void obey(char *line)
 	exit(run_scenario(nwords - 1, words + 1));
 }
 
+/*
+ * Nothing is kept open between, so that the module can be unloaded.  The recipe
+ * of docs/dmesg-data.md has another module in place of ours.
+ */
+static int open_module(void)
+{
+	int fd = open("/dev/noref", O_RDWR);
+
+	if (fd < 0 && errno != ENOENT)
+		bail_out("opening /dev/noref");
+	return fd;
+}
+
+static void ask_module(int fd, unsigned long command)
+{
+	if (fd < 0)
+		return;
+	if (ioctl(fd, command, NULL))
+		bail_out("ioctl %#lx on /dev/noref", command);
+	close(fd);
+}
+
+/* The other side sends a line, and nothing more before it has the answer. */
+static void read_line(int port, char *line, size_t size)
+{
+	size_t got = 0;
+
+	do {
+		ssize_t n = read(port, line + got, size - 1 - got);
+
+		if (n < 0)
+			bail_out("reading the port");
+		/* Nobody is there any more, or talks to somebody else. */
+		if (!n)
+			reboot(RB_POWER_OFF);
+		got += n;
+	} while (line[got - 1] != '\n');
+	line[got] = '\0';
+}
+
+/*
+ * Everything up to here is done once, before L1 is saved, and what follows after
+ * each time that it is restored: so the child is there before the command.
+ */
+static void __noreturn wait_and_obey(int port, const char *facts)
+{
+	int module = open_module();
+	char line[1024];
+
+	if (facts)
+		dprintf(port, "ready %s\n", facts);
+	read_line(port, line, sizeof(line));
+	/* This may be the first thing that L1 does since it was restored. */
+	ask_module(module, NOREF_REARM);
+	dup2(port, STDOUT_FILENO);
+	dup2(port, STDERR_FILENO);
+	obey(line);
+}
+
 /* The status as a shell would give it. */
-static int obey_in_child(int port, char *line)
+static int serve_once(int port, const char *facts)
 {
 	int status;
 	pid_t child = fork();
 
 	if (child < 0)
 		bail_out("fork");
-	if (!child) {
-		dup2(port, STDOUT_FILENO);
-		dup2(port, STDERR_FILENO);
-		obey(line);
-	}
+	if (!child)
+		wait_and_obey(port, facts);
 	if (waitpid(child, &status, 0) != child)
 		bail_out("waitpid");
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/*
- * Nothing is kept open between, so that the module can be unloaded.  The recipe
- * of docs/dmesg-data.md has another module in place of ours.
- */
-static void ask_module(unsigned long command)
-{
-	int fd = open("/dev/noref", O_RDWR);
-
-	if (fd < 0 && errno == ENOENT)
-		return;
-	if (fd < 0 || ioctl(fd, command, NULL))
-		bail_out("ioctl %#lx on /dev/noref", command);
-	close(fd);
 }
 
 /*
@@ -97,29 +139,21 @@ static void end_log(void)
 	close(fd);
 }
 
-int serve(const char *path, const char *facts)
+void serve(const char *path, const char *facts)
 {
 	int port = open(path, O_RDWR);
-	char line[1024];
-	FILE *input;
 
 	if (port < 0)
 		bail_out("opening the port %s", path);
-	input = fdopen(dup(port), "r");
-	if (!input)
-		bail_out("reading the port %s", path);
+	/* What booting left to RCU is not the cell's. */
+	ask_module(open_module(), NOREF_SETTLE);
+	for (;;) {
+		int status = serve_once(port, facts);
 
-	dprintf(port, "ready %s\n", facts);
-	while (fgets(line, sizeof(line), input)) {
-		int status;
-
-		/* This may be the first thing that L1 does since it was restored. */
-		ask_module(NOREF_REARM);
-		status = obey_in_child(port, line);
 		/* What the cell left to RCU may complain yet, as the freeing of page tables. */
-		ask_module(NOREF_SETTLE);
+		ask_module(open_module(), NOREF_SETTLE);
 		end_log();
 		dprintf(port, "\nstatus %d\n", status);
+		facts = NULL;
 	}
-	return EXIT_PASSED;
 }

@@ -65,7 +65,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "--list"))
 		return list();
+	arch_choose_cpus();
 	if (argc == 4 && !strcmp(argv[1], "--agent"))
-		return serve(argv[2], argv[3]);
+		serve(argv[2], argv[3]);
 	return run_scenario(argc - 1, argv + 1);
 }

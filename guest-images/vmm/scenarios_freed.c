@@ -168,13 +168,13 @@ static bool is_tainted(void)
  */
 SCENARIO(freed_for_good, 4, .pages = 1)
 {
-	cpu_set_t first;
+	cpu_set_t one;
 	int met;
 
 	/* Each CPU has free pages of its own, which it gives out first. */
-	CPU_ZERO(&first);
-	CPU_SET(0, &first);
-	sched_setaffinity(0, sizeof(first), &first);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof(one), &one);
 	if (!is_mapped(stage))
 		return;
 	region_ioctl(&stage->region, NOREF_RELEASE, NULL);

@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -49,8 +48,11 @@ struct worker {
 
 static struct worker workers[VCPUS];
 static atomic_bool storming;
-static atomic_uint at_work;
-static atomic_uint accesses;
+/* What the storm may wait for, without taking a CPU from the vCPUs. */
+static pthread_mutex_t progress = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t got_on = PTHREAD_COND_INITIALIZER;
+static unsigned int at_work;
+static unsigned int accesses;
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -97,16 +99,35 @@ static bool access_once(struct worker *worker, uint64_t value)
 	return call(worker, GUEST_STORE, value);
 }
 
+/* One access more, or, at the end, one worker less. */
+static void get_on(bool ended)
+{
+	pthread_mutex_lock(&progress);
+	accesses += !ended;
+	at_work -= ended;
+	pthread_cond_signal(&got_on);
+	pthread_mutex_unlock(&progress);
+}
+
 static void *work(void *argument)
 {
 	struct worker *worker = argument;
 
 	for (uint64_t i = 1; !worker->failed && (i <= ACCESSES || atomic_load(&storming)); i++) {
 		worker->failed = !access_once(worker, i);
-		atomic_fetch_add(&accesses, 1);
+		get_on(false);
 	}
-	atomic_fetch_sub(&at_work, 1);
+	get_on(true);
 	return NULL;
+}
+
+/* Wait for so many accesses, unless there won't be any more. */
+static void wait_for_accesses(unsigned int wanted)
+{
+	pthread_mutex_lock(&progress);
+	for (unsigned int seen = accesses; at_work && accesses - seen < wanted;)
+		pthread_cond_wait(&got_on, &progress);
+	pthread_mutex_unlock(&progress);
 }
 
 /*
@@ -140,7 +161,7 @@ static bool storm(struct stage *stage, void (*disturb)(struct stage *stage),
 	bool passed = true;
 
 	atomic_store(&storming, true);
-	atomic_store(&at_work, VCPUS);
+	at_work = VCPUS;
 	for (unsigned int i = 0; i < VCPUS; i++) {
 		struct worker *worker = &workers[i];
 
@@ -252,13 +273,11 @@ static uint64_t sum_of_spare(struct stage *stage)
 /* Whoever finds a page from now on finds the new one. */
 static void swap(struct stage *stage)
 {
-	unsigned int seen = atomic_load(&accesses);
 	uint64_t sum;
 
 	region_ioctl(&stage->region, NOREF_SWAP, NULL);
 	sum = sum_of_spare(stage);
-	while (atomic_load(&accesses) - seen < 2 * VCPUS && atomic_load(&at_work))
-		sched_yield();
+	wait_for_accesses(2 * VCPUS);
 	spoiled |= sum_of_spare(stage) != sum;
 }
 
@@ -308,12 +327,11 @@ SCENARIO(storm_mprotect, 4, .vcpus = VCPUS)
 
 /*
  * One half, then the other: a fault in the one may meet the neighbours going
- * away.  Not again before a vCPU has got on: retries are not what this storm is
- * about.
+ * away.  Not again before most of it is in use: retries are not what this storm
+ * is about, and calling the vCPUs out of the guest takes longer than all else.
  */
 static void discard(struct stage *stage)
 {
-	unsigned int seen = atomic_load(&accesses);
 	unsigned int half = stage->region.npages / 2;
 	static bool upper;
 
@@ -321,8 +339,7 @@ static void discard(struct stage *stage)
 	if (madvise(host_page(stage, upper ? half : 0), half * stage->region.page_size,
 		    MADV_DONTNEED))
 		bail_out("MADV_DONTNEED");
-	while (atomic_load(&accesses) == seen && atomic_load(&at_work))
-		sched_yield();
+	wait_for_accesses(stage->region.npages);
 }
 
 /* Several times what L1 keeps or gives back of itself meanwhile. */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "../module/noref_uapi.h"
+#include "ktap.h"
 
 enum exit_status {
 	EXIT_PASSED = 0,
@@ -133,6 +134,8 @@ uint64_t vm_stat(const struct vm *vm, const char *name);
 uint64_t vcpus_stat(const struct vm *vm, const char *name);
 
 /* One folder per architecture. */
+/* Keep away from CPUs that are not for KVM. */
+void arch_choose_cpus(void);
 void arch_vm_init(struct vm *vm);
 void arch_vcpu_init(struct vcpu *vcpu);
 void arch_set_call(struct vcpu *vcpu, enum guest_op op, uint64_t gpa, uint64_t value);
@@ -189,6 +192,6 @@ extern const struct scenario * const __stop_scenarios[];
 /* Run the scenario that the words name; returns its exit status. */
 int run_scenario(int nwords, char **words);
 /* Serve run requests on the port for ever, after a line with the facts. */
-int serve(const char *path, const char *facts);
+void __noreturn serve(const char *path, const char *facts);
 
 #endif /* VMM_H */

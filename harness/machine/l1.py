@@ -219,8 +219,8 @@ def check_facts(facts: dict[str, str], spec: Spec, mode: Mode, console: Path) ->
     if facts.get("kvm") != "Y":
         raise L1Failed(End.no_boot, "KVM didn't start in L1: there is no /dev/kvm")
     wrong = [fact for fact in mode.facts if not _is_so(fact, facts)]
-    if facts.get("cpus") != str(spec.cpus):
-        wrong.append(f"cpus={spec.cpus}")
+    if facts.get("cpus") != str(spec.arch.cpus):
+        wrong.append(f"cpus={spec.arch.cpus}")
     if wrong:
         raise InfraError(
             f"booting L1 for mode {mode.name}",

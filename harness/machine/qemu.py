@@ -39,7 +39,6 @@ class Spec(Value):
     kernel: Path
     initramfs: Path
     append: tuple[str, ...]
-    cpus: int = 2
     memory: int = 512
     devices: tuple[str, ...] = ()
 
@@ -63,7 +62,7 @@ class Spec(Value):
             memory += ["-object", f"{backend},share={'on' if shared else 'off'}"]
         return [
             *[qemu, "-nodefaults", "-no-user-config", "-display", "none"],
-            *["-M", machine, "-accel", accel, "-cpu", cpu, "-smp", str(self.cpus), *memory],
+            *["-M", machine, "-accel", accel, "-cpu", cpu, "-smp", str(self.arch.cpus), *memory],
             *["-kernel", str(self.kernel), "-initrd", str(self.initramfs)],
             *["-append", " ".join((f"console={self.arch.console}", *self.append))],
             "-no-reboot",

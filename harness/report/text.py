@@ -11,7 +11,7 @@ import shlex
 
 from harness.dmesg import clean_text
 from harness.model import Cell, Finding, Standing
-from harness.run.group import BOOT
+from harness.run.boot import BOOT
 
 LINE_LIMIT = 240
 

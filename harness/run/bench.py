@@ -9,20 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from harness.errors import NorefError
 from harness.machine.accel import Accel
-from harness.machine.l1 import L1Failed, Saved, save
 from harness.model import Arch, BuiltKernel, Cell, Outcome
+from harness.run.boot import BOOT, Booted, Limits, Places, Unbooted, boot_l1, l1_spec
 from harness.run.cell import run_cell
-from harness.run.group import (
-    BOOT,
-    Limits,
-    Places,
-    boot_outcome,
-    boot_places,
-    check_scenarios,
-    l1_spec,
-)
 
 
 class Bench:
@@ -47,7 +37,7 @@ class Bench:
         self._limits = limits
         self._options = options
         self._locks: dict[str, Lock] = {mode.name: Lock() for mode in arch.modes}
-        self._boots: dict[str, tuple[Saved, Outcome] | L1Failed | NorefError] = {}
+        self._boots: dict[str, Booted | Unbooted] = {}
         self._told: set[Cell] = set()
         self.scratches: list[Path] = []
 
@@ -61,25 +51,19 @@ class Bench:
             if boots:
                 self._told.add(cell)
         booted = self._boots[cell.mode]
-        if isinstance(booted, Exception):
-            raise booted
-        saved, boot = booted
+        if isinstance(booted, Unbooted):
+            raise booted.failure
         if boots:
-            return boot
-        return run_cell(saved, cell, self._places.results, self._limits.cell, self._options)
+            return booted.boot
+        return run_cell(booted.saved, cell, self._places.results, self._limits.cell, self._options)
 
-    def _boot(self, name: str) -> tuple[Saved, Outcome] | L1Failed | NorefError:
+    def _boot(self, name: str) -> Booted | Unbooted:
         mode = next(mode for mode in self._arch.modes if mode.name == name)
-        label = self.kernel.label
-        console, scratch = boot_places(label, name, self._places)
-        self.scratches.append(scratch)
         spec = l1_spec(self.kernel, mode, self._arch, self._accel)
-        try:
-            saved = save(spec, mode, scratch, console, self._limits.boot)
-            check_scenarios(saved, self._places)
-        except (L1Failed, NorefError) as failure:
-            return failure
-        return saved, boot_outcome(label, name, console, self._places.results)
+        booted = boot_l1(self.kernel.label, mode, spec, self._places, self._limits)
+        if isinstance(booted, Booted):
+            self.scratches.append(booted.scratch)
+        return booted
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from harness.machine.accel import choose_accel
 from harness.machine.arches import find_arch
 from harness.machine.qemu import Spec
 from harness.model import BuiltKernel
-from harness.run.group import l1_spec
+from harness.run.boot import l1_spec
 from harness.source.base import find_base
 from harness.source.progress import Silent
 

@@ -17,7 +17,8 @@ from harness.machine.accel import Accel
 from harness.machine.arches import find_arch
 from harness.model import BuiltKernel, Cell, End, Outcome, Series
 from harness.order import Order
-from harness.run.group import Group, Limits
+from harness.run.boot import Limits
+from harness.run.group import Group
 from harness.source.base import Base, Kind
 from harness.source.progress import Silent
 

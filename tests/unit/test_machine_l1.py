@@ -35,7 +35,7 @@ SPEC = Spec(
 )
 # What guest-images/l1/init says, seen on 6.12 in each mode; the opt-in is there since 6.13.
 FACTS = (
-    "release=6.12.117 cpus=2 kvm=Y module=Y kvm.tdp_mmu={} kvm.allow_unsafe_mappings={} "
+    "release=6.12.117 cpus=3 kvm=Y module=Y kvm.tdp_mmu={} kvm.allow_unsafe_mappings={} "
     "kvm_amd.npt={} kvm_intel.ept={}"
 )
 SAID = {
@@ -296,7 +296,7 @@ def test_the_agents_first_line_has_l1s_facts(scene: Scene) -> None:
     scene.agent.sendall(f"ready {SAID['shadow']} odd\n".encode())
     facts = scene.l1.wait_ready(1)
     assert facts["kvm_amd.npt"] == "N"
-    assert facts["cpus"] == "2"
+    assert facts["cpus"] == "3"
     assert "odd" not in facts
 
 
@@ -371,10 +371,10 @@ def test_what_was_wanted_what_came_and_the_log_are_named(tmp_path: Path) -> None
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("cpus", ["cpus=1", "cpus=4", "cpus=", "x=2"])
+@pytest.mark.parametrize("cpus", ["cpus=1", "cpus=4", "cpus=", "x=3"])
 def test_an_l1_with_fewer_or_more_cpus_than_asked_for_is_broken(tmp_path: Path, cpus: str) -> None:
-    with pytest.raises(InfraError, match="cpus=2"):
-        check(SAID["tdp"].replace("cpus=2", cpus), TDP, tmp_path)
+    with pytest.raises(InfraError, match="cpus=3"):
+        check(SAID["tdp"].replace("cpus=3", cpus), TDP, tmp_path)
 
 
 @pytest.mark.parametrize(

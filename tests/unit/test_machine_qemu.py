@@ -17,7 +17,7 @@ from harness.machine.accel import Accel
 from harness.machine.arches import ARCHES, find_arch
 from harness.machine.qemu import Qemu, Spec
 from harness.model import BuiltKernel
-from harness.run.group import l1_spec
+from harness.run.boot import l1_spec
 
 TCG = Accel(name="tcg", why="emulated: there is no /dev/kvm")
 KVM = Accel(name="kvm", why="KVM: the host has svm, and kvm_amd.nested is on")
@@ -61,7 +61,7 @@ def test_emulation_uses_all_cpus_and_the_archs_own_cpu() -> None:
     assert value(command, "-accel") == "tcg,thread=multi"
     assert value(command, "-cpu") == "EPYC,+svm"
     assert value(command, "-M") == "pc"
-    assert value(command, "-smp") == "2"
+    assert value(command, "-smp") == "3"
     assert value(command, "-m") == "512"
 
 

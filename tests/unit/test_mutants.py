@@ -24,8 +24,8 @@ from harness.order import Order
 from harness.report.jsonfile import schema, write_json
 from harness.report.mutants import mutant_line, show_mutants
 from harness.run.bench import spread
+from harness.run.boot import BOOT
 from harness.run.catalogue import read_catalogue
-from harness.run.group import BOOT
 from harness.source.apply import DoesNotApply
 from harness.source.progress import Silent
 

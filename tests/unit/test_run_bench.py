@@ -13,8 +13,9 @@ from harness.machine.accel import Accel
 from harness.machine.l1 import L1Failed, Saved
 from harness.model import End
 from harness.run import bench as bench_module
+from harness.run import boot as boot_module
 from harness.run.bench import Bench, opened
-from harness.run.group import Limits, Places, boot_cell
+from harness.run.boot import Limits, Places, boot_cell
 
 
 class Boots:
@@ -25,7 +26,7 @@ class Boots:
         self.failure: L1Failed | None = None
         self.scratch = folder / "scratch"
         self.places = Places(results=folder / "results", scratch=self.scratch)
-        monkeypatch.setattr(bench_module, "save", self._save)
+        monkeypatch.setattr(boot_module, "save", self._save)
         monkeypatch.setattr(bench_module, "run_cell", lambda _, asked, *rest: good(asked))
 
     def _save(self, _: object, mode: object, folder: Path, console: Path, limit: float) -> Saved:

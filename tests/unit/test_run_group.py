@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier, Event, Lock
 
 import pytest
 from test_run_ktap import SPEC
@@ -12,9 +13,11 @@ from test_run_ktap import SPEC
 from harness.errors import InfraError
 from harness.machine.accel import Accel
 from harness.machine.l1 import Saved
-from harness.model import BuiltKernel, Cell, End, Outcome
+from harness.model import BuiltKernel, Cell, End, Mode, Outcome
+from harness.run import boot as boot_module
 from harness.run import group as group_module
-from harness.run.group import Group, Limits, Places, check_scenarios, run_groups, share_out
+from harness.run.boot import Limits, Places, check_scenarios
+from harness.run.group import Group, run_groups
 
 KERNEL = BuiltKernel(
     label="base",
@@ -49,7 +52,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-unt
             (tmp_path / "results/boots/base").mkdir(parents=True, exist_ok=True)
             return saved(has)
 
-        monkeypatch.setattr(group_module, "save", save)
+        monkeypatch.setattr(boot_module, "save", save)
         monkeypatch.setattr(group_module, "run_cell", lambda _, cell, *rest: run_cell(cell))
         scratch = tmp_path / "scratch"
         scratch.mkdir()
@@ -97,23 +100,72 @@ def test_what_ends_a_run_early_leaves_the_cells_that_ran(run, error, said) -> No
     assert ran[1] not in [outcome.cell for outcome in outcomes]
 
 
-def group_of(mode: str, cells: int) -> Group:
-    modes = {known.name: known for known in SPEC.arch.modes}
-    names = [f"cell_{number}" for number in range(cells)]
-    return Group(kernel=KERNEL, mode=modes[mode], cells=tuple(cell(mode, name) for name in names))
+def test_all_threads_run_the_cells_of_one_l1_which_is_booted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boots: list[str] = []
+    there: list[int] = []
+    together = Barrier(3, timeout=20)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+
+    def save(_: object, mode: Mode, *rest: object) -> Saved:
+        boots.append(mode.name)
+        return saved()
+
+    def run_cell(_: object, asked: Cell, *rest: object) -> Outcome:
+        if asked.mode == "tdp":
+            together.wait()  # never comes back where fewer threads than three run this mode
+        there.append(len(list(scratch.iterdir())))
+        return good(asked)
+
+    monkeypatch.setattr(boot_module, "save", save)
+    monkeypatch.setattr(group_module, "run_cell", run_cell)
+    names = [f"cell_{number}" for number in range(6)]
+    groups = [
+        Group(kernel=KERNEL, mode=mode, cells=tuple(cell(mode.name, name) for name in names))
+        for mode in SPEC.arch.modes
+    ]
+    places = Places(results=tmp_path / "results", scratch=scratch)
+    accel = Accel(name="tcg", why="")
+    outcomes, _ = run_groups(groups, SPEC.arch, accel, places, Limits(), 3, lambda _: None)
+    assert [o.cell for o in outcomes] == [cell for group in groups for cell in group.cells]
+    assert sorted(boots) == sorted(mode.name for mode in SPEC.arch.modes)
+    assert max(there) <= 4
+    assert list(scratch.iterdir()) == []
 
 
-def test_a_large_group_is_shared_out_and_the_order_stays() -> None:
-    groups = [group_of("tdp", 500), group_of("legacy", 10), group_of("shadow", 0)]
-    parts = share_out(groups, workers=2)
-    assert [len(part.cells) for part in parts] == [64] * 7 + [52, 10, 0]
-    assert [c for part in parts for c in part.cells] == [c for g in groups for c in g.cells]
-    assert [part.first for part in parts] == [True] + [False] * 7 + [True, True]
+def test_a_cell_that_is_to_run_alone_has_no_other_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = Lock()
+    running: set[Cell] = set()
+    beside: dict[Cell, int] = {}
 
+    def run_cell(_: object, asked: Cell, *rest: object) -> Outcome:
+        with lock:
+            running.add(asked)
+            beside[asked] = len(running) - 1
+        Event().wait(0.01)  # the time for others to begin, if they may
+        with lock:
+            beside[asked] = max(beside[asked], len(running) - 1)
+            running.remove(asked)
+        return good(asked)
 
-def test_what_is_not_worth_a_boot_stays_together() -> None:
-    groups = [group_of("tdp", 25), group_of("legacy", 25)]
-    assert share_out(groups, workers=2) == groups
+    monkeypatch.setattr(boot_module, "save", lambda *_: saved())
+    monkeypatch.setattr(group_module, "run_cell", run_cell)
+    (tmp_path / "scratch").mkdir()
+    names = ("alone_1", "together_1", "alone_2", "together_2", "together_3", "alone_3")
+    alone = tuple(name for name in names if name.startswith("alone"))
+    groups = [
+        Group(kernel=KERNEL, mode=mode, cells=tuple(cell(mode.name, name) for name in names))
+        for mode in SPEC.arch.modes
+    ]
+    places = Places(results=tmp_path, scratch=tmp_path / "scratch", alone=alone)
+    accel = Accel(name="tcg", why="")
+    outcomes, _ = run_groups(groups, SPEC.arch, accel, places, Limits(), 3, lambda _: None)
+    assert [o.cell for o in outcomes] == [cell for group in groups for cell in group.cells]
+    assert {n for asked, n in beside.items() if asked.scenario in alone} == {0}
 
 
 def test_the_same_scenarios_on_both_sides_are_right_in_any_order() -> None:

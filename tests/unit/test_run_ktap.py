@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Timer
+from threading import Timer
 
 import msgspec
 import pytest
@@ -20,10 +20,11 @@ from harness.machine.arches import find_arch
 from harness.machine.l1 import L1Failed, Reply, Saved
 from harness.machine.qemu import Spec
 from harness.model import BuiltKernel, Cell, End, Mode, Outcome, PageState, Result, Subtest
+from harness.run import boot as boot_module
 from harness.run import cell as cell_module
-from harness.run import group as group_module
+from harness.run.boot import Limits, Places
 from harness.run.cell import cell_folder, run_cell
-from harness.run.group import Group, Limits, Places, run_group
+from harness.run.group import Group, run_groups
 from harness.run.ktap import Report, read_report
 
 
@@ -342,7 +343,7 @@ def unbooted(
         console.write_bytes(SPLAT)
         raise failure
 
-    monkeypatch.setattr(group_module, "save", save)
+    monkeypatch.setattr(boot_module, "save", save)
     kernel = BuiltKernel(
         label="base",
         patches=0,
@@ -357,13 +358,14 @@ def unbooted(
     )
     told: list[Outcome] = []
     (folder / "scratch").mkdir()
-    run_group(
-        Group(kernel=kernel, mode=SPEC.arch.modes[0], cells=cells),
-        SPEC,
+    run_groups(
+        [Group(kernel=kernel, mode=SPEC.arch.modes[0], cells=cells)],
+        SPEC.arch,
+        Accel(name="tcg", why=""),
         Places(results=folder / "results", scratch=folder / "scratch"),
         Limits(),
+        2,
         told.append,
-        Event(),
     )
     assert list((folder / "scratch").iterdir()) == []
     return told

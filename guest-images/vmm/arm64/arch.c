@@ -65,6 +65,10 @@ static uint64_t table_at(unsigned int number)
 	return (TABLES_GPA + number * sizeof(page_table)) | DESC_TABLE;
 }
 
+void arch_choose_cpus(void)
+{
+}
+
 void arch_vm_init(struct vm *vm)
 {
 	page_table *table = tables_of(vm);

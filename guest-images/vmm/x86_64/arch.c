@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A vCPU in long mode; the region is mapped by 4 KiB guest PTEs, RAM by 2 MiB. */
+#define _GNU_SOURCE
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "arch.h"
 #include "ktap.h"
@@ -40,6 +43,26 @@ void make_page_tables(void *tables, uint64_t gpa)
 	table[REGION_PD][0] = (gpa + (REGION_PT << 12)) | bits;
 	for (uint64_t i = 0; i < 512; i++)
 		table[REGION_PT][i] = (REGION_GPA + (i << 12)) | bits;
+}
+
+/*
+ * Whoever restores an FPU under QEMU's emulation (7.2), on whichever CPU,
+ * rewrites the first CPU's flags in cpu_clear_ignne(), and not atomically: what
+ * VMRUN or #VMEXIT changes there meanwhile is lost.  Then the guest runs without
+ * nested paging, or an interrupt comes in while the host has the guest's GS.
+ */
+void arch_choose_cpus(void)
+{
+	long ncpus = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t others;
+
+	if (ncpus < 2)
+		return;
+	CPU_ZERO(&others);
+	for (long cpu = 1; cpu < ncpus; cpu++)
+		CPU_SET(cpu, &others);
+	if (sched_setaffinity(0, sizeof(others), &others))
+		bail_out("leaving the first CPU");
 }
 
 void arch_vm_init(struct vm *vm)
