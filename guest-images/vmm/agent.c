@@ -85,8 +85,8 @@ static void read_line(int port, char *line, size_t size)
 }
 
 /*
- * Everything up to here is done once, before L1 is saved, and what follows after
- * each time that it is restored: so the child is there before the command.
+ * What is done before the line is read is done once, before L1 is saved, and the
+ * rest each time that it is restored: so the child is there before its command.
  */
 static void __noreturn wait_and_obey(int port, const char *facts)
 {
