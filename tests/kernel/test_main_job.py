@@ -151,6 +151,14 @@ def test_cells_by_the_hundreds_run_without_one_error(main_job: Ran, noref: Noref
     assert {verdict.grade for verdict in again.result.verdicts} <= {Grade.passed, Grade.failed}
 
 
+def test_l1_outlives_a_storm_however_often_it_is_run(main_job: Ran, noref: Noref) -> None:
+    """One in ten died while KVM ran on the CPU whose flags QEMU may lose: arch_choose_cpus()."""
+    ran = noref("run", "base/tdp/anon/private/storm_discard", "--repeat", "25")
+    assert ran.status == 0
+    assert len(ran.result.outcomes) == 25
+    assert {outcome.end for outcome in ran.result.outcomes} == {End.reported}
+
+
 def test_the_mode_of_a_cell_says_which_architecture_it_is_of(main_job: Ran, noref: Noref) -> None:
     again = noref("run", "noref+3/nvhe/tail/fault/guest_read", "--repeat", "300")
     assert again.status == 0
