@@ -260,7 +260,7 @@ SCENARIO(interrupted, 4)
 	region_ioctl(&stage->region, NOREF_IDLE, NULL);
 	pthread_join(thread, NULL);
 	ktap_step(ended && equals("errno", vcpu->error, EINTR),
-		  "robustness: a signal interrupts a vCPU that waits for a page");
+		  "access: a signal interrupts a vCPU that waits for a page");
 	if (guest_is_in(stage))
 		ktap_step(host_sees(stage, GUEST_PATTERN),
 			  "access: host reads what the guest wrote");
