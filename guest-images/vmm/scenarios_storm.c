@@ -327,8 +327,8 @@ SCENARIO(storm_mprotect, 4, .vcpus = VCPUS)
 
 /*
  * One half, then the other: a fault in the one may meet the neighbours going
- * away.  Not again before most of it is in use: retries are not what this storm
- * is about, and calling the vCPUs out of the guest takes longer than all else.
+ * away.  Not again before a vCPU has got on: retries are not what this storm is
+ * about.
  */
 static void discard(struct stage *stage)
 {
@@ -339,7 +339,7 @@ static void discard(struct stage *stage)
 	if (madvise(host_page(stage, upper ? half : 0), half * stage->region.page_size,
 		    MADV_DONTNEED))
 		bail_out("MADV_DONTNEED");
-	wait_for_accesses(stage->region.npages);
+	wait_for_accesses(1);
 }
 
 /* Several times what L1 keeps or gives back of itself meanwhile. */
