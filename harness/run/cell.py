@@ -14,8 +14,6 @@ from harness.machine.l1 import END_MARK, L1Failed, Reply, Saved, restore, wait_f
 from harness.model import Cell, End, Outcome, Result
 from harness.run.ktap import read_report
 
-# The agent's last word in L1's kernel log, written when the VMM is done (guest-images/vmm/agent.c).
-
 _LOG_LIMIT = 64 << 20
 
 
