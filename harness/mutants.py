@@ -27,6 +27,7 @@ from harness.order import Order, places_of, read_sources
 from harness.run.bench import Bench, opened, spread
 from harness.run.boot import BOOT, Places, boot_cell
 from harness.run.catalogue import plan_cells, read_catalogue
+from harness.run.turns import Turns
 from harness.source.apply import DoesNotApply, overlays
 from harness.source.mutants import Mutant, read_mutants
 from harness.source.progress import Progress
@@ -182,6 +183,7 @@ class _Lab:
         self._scenarios = {scenario.name: scenario for scenario in (*self._listed, BOOT)}
         self._references: dict[str, tuple[BuiltKernel, Reference]] = {}
         self._rests: dict[str, tuple[list[str], list[Cell]]] = {}
+        self._turns = Turns(places.alone)
 
     def build(self, mutant: Mutant, series: str) -> Hunt | MutantResult:
         """Build a mutant, and its series' last kernel where that isn't there yet.
@@ -238,8 +240,8 @@ class _Lab:
         return self._references[series]
 
     def _bench(self, kernel: BuiltKernel, options: str) -> AbstractContextManager[Bench]:
-        order = self._order
-        return opened(kernel, order.arch, self._site.accel, self._places, order.limits, options)
+        arch, limits, accel = self._order.arch, self._order.limits, self._site.accel
+        return opened(kernel, arch, accel, self._places, limits, options, self._turns)
 
     def _plan(self, label: str, series: str, suspects: Sequence[str]) -> list[Cell]:
         """Return every cell: suspects, main ones, the rest; a mode's boot before its first."""

@@ -13,11 +13,13 @@ from harness.machine.accel import Accel
 from harness.model import Arch, BuiltKernel, Cell, Outcome
 from harness.run.boot import BOOT, Booted, Limits, Places, Unbooted, boot_l1, l1_spec
 from harness.run.cell import run_cell
+from harness.run.turns import Turns
 
 
 class Bench:
     """Runs cells of one kernel, from any thread; get one from opened().
 
+    turns: shared by all benches that are used at a time.
     Where L1 doesn't come up, every cell of that mode ends in the same L1Failed or NorefError.
     """
 
@@ -29,6 +31,7 @@ class Bench:
         places: Places,
         limits: Limits,
         options: str,
+        turns: Turns,
     ) -> None:
         self.kernel = kernel
         self._arch = arch
@@ -36,6 +39,7 @@ class Bench:
         self._places = places
         self._limits = limits
         self._options = options
+        self._turns = turns
         self._locks: dict[str, Lock] = {mode.name: Lock() for mode in arch.modes}
         self._boots: dict[str, Booted | Unbooted] = {}
         self._told: set[Cell] = set()
@@ -55,12 +59,15 @@ class Bench:
             raise booted.failure
         if boots:
             return booted.boot
-        return run_cell(booted.saved, cell, self._places.results, self._limits.cell, self._options)
+        results, limit = self._places.results, self._limits.cell
+        with self._turns.turn(cell.scenario):
+            return run_cell(booted.saved, cell, results, limit, self._options)
 
     def _boot(self, name: str) -> Booted | Unbooted:
         mode = next(mode for mode in self._arch.modes if mode.name == name)
         spec = l1_spec(self.kernel, mode, self._arch, self._accel)
-        booted = boot_l1(self.kernel.label, mode, spec, self._places, self._limits)
+        with self._turns.turn(BOOT.name):
+            booted = boot_l1(self.kernel.label, mode, spec, self._places, self._limits)
         if isinstance(booted, Booted):
             self.scratches.append(booted.scratch)
         return booted
@@ -73,10 +80,11 @@ def opened(
     accel: Accel,
     places: Places,
     limits: Limits,
-    options: str = "",
+    options: str,
+    turns: Turns,
 ) -> Iterator[Bench]:
     """Give a bench for a kernel; its saved states go when it is left."""
-    bench = Bench(kernel, arch, accel, places, limits, options)
+    bench = Bench(kernel, arch, accel, places, limits, options, turns)
     try:
         yield bench
     finally:

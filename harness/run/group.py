@@ -14,8 +14,9 @@ from harness.machine.accel import Accel
 from harness.machine.l1 import L1Failed
 from harness.machine.qemu import Spec
 from harness.model import INTERRUPTED, Arch, BuiltKernel, Cell, End, Mode, Outcome, Value
-from harness.run.boot import Booted, Limits, Places, Unbooted, boot_l1, l1_spec
+from harness.run.boot import BOOT, Booted, Limits, Places, Unbooted, boot_l1, l1_spec
 from harness.run.cell import cell_folder, keep, read_log, run_cell
+from harness.run.turns import Turns
 
 
 class Group(Value):
@@ -45,7 +46,9 @@ def run_groups(
     end and starts no more: then the second value says what it was.
     """
     specs = [l1_spec(group.kernel, group.mode, arch, accel) for group in groups]
-    runs = [_Run(*pair, places, limits, tell) for pair in zip(groups, specs, strict=True)]
+    turns = Turns(places.alone)
+    pairs = zip(groups, specs, strict=True)
+    runs = [_Run(group, spec, places, limits, turns, tell) for group, spec in pairs]
     crew = _Crew(runs)
     stopped = ""
     with ThreadPoolExecutor(workers) as pool:
@@ -71,22 +74,27 @@ class _Run:
         spec: Spec,
         places: Places,
         limits: Limits,
+        turns: Turns,
         tell: Callable[[Outcome], None],
     ) -> None:
         self.waiting: deque[int] = deque()
-        self.alone: deque[int] = deque()
         self._group = group
         self._spec = spec
         self._places = places
         self._limits = limits
+        self._turns = turns
         self._tell = tell
         self._booted: Booted | None = None
         self._outcomes: dict[int, Outcome] = {}
 
     def boot(self) -> None:
-        """Boot L1; its cells wait then, or have their outcomes if it doesn't come up."""
-        group = self._group
-        booted = boot_l1(group.kernel.label, group.mode, self._spec, self._places, self._limits)
+        """Boot L1; its cells wait then, or have their outcomes if it doesn't come up.
+
+        Those that run alone come last: each waits until the other threads are at their end.
+        """
+        group, alone = self._group, self._places.alone
+        with self._turns.turn(BOOT.name):
+            booted = boot_l1(group.kernel.label, group.mode, self._spec, self._places, self._limits)
         if isinstance(booted, Unbooted):
             for number, cell in enumerate(group.cells):
                 self._add(number, self._unbooted(cell, booted))
@@ -94,16 +102,17 @@ class _Run:
         self._booted = booted
         if booted.boot.splats:
             self._add(-1, booted.boot)
-        for number, cell in enumerate(group.cells):
-            alone = cell.scenario in self._places.alone
-            (self.alone if alone else self.waiting).append(number)
+        numbers = range(len(group.cells))
+        self.waiting.extend(sorted(numbers, key=lambda n: group.cells[n].scenario in alone))
 
     def run(self, number: int) -> None:
         """Run one of the cells that wait."""
         assert self._booted
         cell, options = self._group.cells[number], self._group.options
-        results = self._places.results
-        self._add(number, run_cell(self._booted.saved, cell, results, self._limits.cell, options))
+        saved, results = self._booted.saved, self._places.results
+        with self._turns.turn(cell.scenario):
+            outcome = run_cell(saved, cell, results, self._limits.cell, options)
+        self._add(number, outcome)
         if len(self._outcomes.keys() - {-1}) == len(self._group.cells):
             self.clean()
 
@@ -140,15 +149,13 @@ class _Run:
 class _Crew:
     """Threads that take what is next: a cell of the first L1 that has one left, else a boot.
 
-    So at most as many saved L1s lie there at a time as there are threads, and one more.  A cell
-    that is to run alone waits until the others are at their end, and they wait for it.
+    So at most as many saved L1s lie there at a time as there are threads, and one more.
     """
 
     def __init__(self, runs: Sequence[_Run]) -> None:
         self._unbooted = deque(runs)
         self._booted: list[_Run] = []
         self._busy = 0
-        self._alone = False
         self._stopped = False
         self._news = Condition()
 
@@ -171,8 +178,7 @@ class _Crew:
     def _next(self) -> Callable[[], None] | None:
         with self._news:
             while not self._stopped:
-                task = None if self._alone else self._find()
-                if task:
+                if task := self._find():
                     self._busy += 1
                     return task
                 if not self._busy:
@@ -184,11 +190,6 @@ class _Crew:
         for run in self._booted:
             if run.waiting:
                 return partial(run.run, run.waiting.popleft())
-            if run.alone:
-                if self._busy:
-                    return None
-                self._alone = True
-                return partial(run.run, run.alone.popleft())
         return partial(self._boot, self._unbooted.popleft()) if self._unbooted else None
 
     def _boot(self, run: _Run) -> None:
@@ -199,5 +200,4 @@ class _Crew:
     def _done(self) -> None:
         with self._news:
             self._busy -= 1
-            self._alone = False
             self._news.notify_all()

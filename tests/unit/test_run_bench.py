@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import msgspec
 import pytest
@@ -11,11 +13,12 @@ from test_run_ktap import SPEC
 
 from harness.machine.accel import Accel
 from harness.machine.l1 import L1Failed, Saved
-from harness.model import End
+from harness.model import Cell, End, Outcome
 from harness.run import bench as bench_module
 from harness.run import boot as boot_module
 from harness.run.bench import Bench, opened
 from harness.run.boot import Limits, Places, boot_cell
+from harness.run.turns import Turns
 
 
 class Boots:
@@ -25,6 +28,7 @@ class Boots:
         self.modes: list[str] = []
         self.failure: L1Failed | None = None
         self.scratch = folder / "scratch"
+        self.turns = Turns(("alone",))
         self.places = Places(results=folder / "results", scratch=self.scratch)
         monkeypatch.setattr(boot_module, "save", self._save)
         monkeypatch.setattr(bench_module, "run_cell", lambda _, asked, *rest: good(asked))
@@ -37,7 +41,7 @@ class Boots:
 
     def opened(self):  # type: ignore[no-untyped-def]
         accel = Accel(name="tcg", why="")
-        return opened(KERNEL, SPEC.arch, accel, self.places, Limits())
+        return opened(KERNEL, SPEC.arch, accel, self.places, Limits(), "", self.turns)
 
 
 @pytest.fixture
@@ -70,3 +74,31 @@ def test_an_l1_that_does_not_come_up_is_told_for_each_cell_and_booted_once(boots
             with pytest.raises(L1Failed, match="no answer"):
                 bench.run(msgspec.structs.replace(cell("tdp", name)))
     assert boots.modes == ["tdp"]
+
+
+def test_a_cell_that_runs_alone_keeps_the_cells_of_other_benches_waiting(
+    boots: Boots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = Event()
+    said: list[str] = []
+
+    def run_cell(_: object, asked: Cell, *rest: object) -> Outcome:
+        said.append(f"{asked.scenario} begins")
+        begun.set()
+        Event().wait(0.05)  # the time for the other to begin, if it may
+        said.append(f"{asked.scenario} ends")
+        return good(asked)
+
+    monkeypatch.setattr(bench_module, "run_cell", run_cell)
+    with boots.opened() as one, boots.opened() as other, ThreadPoolExecutor(2) as pool:
+        other.run(cell("tdp", "first"))
+        for first, second in (("alone", "shared"), ("shared", "alone")):
+            said.clear()
+            begun.clear()
+            runs = [pool.submit(one.run, cell("tdp", first))]
+            assert begun.wait(20)
+            runs.append(pool.submit(other.run, cell("tdp", second)))
+            for run in runs:
+                run.result()
+            names = [f"{name} {what}" for name in (first, second) for what in ("begins", "ends")]
+            assert said == names
