@@ -8,9 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.build.make import first_errors, toolchain
+from harness import lifetime
+from harness.build.make import Make, first_errors, toolchain
 from harness.build.tools import cross_prefix, missing_tools, packages
 from harness.machine.arches import find_arch
+from harness.source.progress import Silent
 
 ARCH = find_arch("x86_64")
 
@@ -67,8 +69,36 @@ def test_ccache_changes_how_the_compiler_is_called_but_not_its_version(
         for find in (without, lambda name: without(name) or Path("/usr/bin/ccache"))
     )
     assert plain.version == usual.version and "gcc" in plain.version
-    assert not any("ccache" in argument for argument in plain.arguments)
-    assert any("CC=ccache " in argument for argument in usual.arguments)
+    assert not any("noref-cc" in argument for argument in plain.arguments)
+    assert any("CC=noref-cc " in argument for argument in usual.arguments)
+
+
+# Each makes an object of what is in the file data; kernel/configs.c is one of the second kind.
+TAKES_IN = {
+    "piggy.S": '.incbin "data"\n',
+    "configs.c": 'asm(".incbin \\"data\\"");\n',
+    "usual.c": '#include "data"\n',
+}
+
+
+@pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
+@pytest.mark.parametrize("name", TAKES_IN)
+def test_an_object_is_that_of_the_files_as_they_are_whatever_ccache_has(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CCACHE_DIR", str(tmp_path / "ccache"))
+    (tmp_path / name).write_text(TAKES_IN[name])
+    (tmp_path / "Makefile").write_text(f".PHONY: o\no:\n\t$(CC) -MMD -c -o o {name}\n")
+    objects = []
+    with lifetime.locked(tmp_path / "lock", lambda: None) as lock:
+        make = Make(tmp_path, tmp_path, ARCH, toolchain(ARCH), lock)
+        for number in ("1", "2", "1"):
+            (tmp_path / "data").write_text(f"int number = {number};\n")
+            assert make.run(["o"], tmp_path / "log", Silent()) == (0, 0), (
+                tmp_path / "log"
+            ).read_text()
+            objects.append((tmp_path / "o").read_bytes())
+    assert objects[0] == objects[2] != objects[1]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "cache.h"
+#include "count.h"
 #include "ktap.h"
 #include "ledger.h"
 #include "optin.h"
@@ -178,15 +179,18 @@ static bool updates_revoked(struct stage *stage, const struct cache_user *user)
 }
 
 /* What KVM looks up is stale by the time that it would use it. */
-SCENARIO(kvm_clock_stale, 3)
+SCENARIO(kvm_clock_stale, 4)
 {
+	static const char * const lookup = "hva_to_pfn";
 	const struct cache_user *user = &kvm_clock;
 
 	if (!ktap_step(uses(stage, user, page_gpa(stage, 0), host_page(stage, 0)),
 		       "access: KVM writes to a page when told to"))
 		return;
+	count_calls(&lookup, 1);
 	ktap_step(updates_revoked(stage, user),
 		  "access: KVM writes to it when it is revoked while KVM looks it up");
+	ktap_exercise(calls_of(lookup) > 1, "KVM looks it up again");
 	ktap_step(guest_sees_version(stage, user, 0),
 		  "access: guest reads what KVM wrote");
 }
