@@ -145,7 +145,7 @@ class Draft:
             if not self.evident and (self.announced or is_evidence(run.text)):
                 self.evident = True
                 self.prefixed = self.prefixed or run.prefixed
-        self._add(bodies[0], base + run.end - 1, run.time, number)
+        self._add(bodies[0], base + run.end, run.time, number)
         if len(run.text) < self._room and len(self.lines) + len(bodies) <= MAX_LINES:
             self.lines += bodies[1:]
             self._room -= len(run.text) - len(bodies[0])

@@ -15,12 +15,13 @@ from harness.dmesg.records import ANY_STAMP, CTIME, DECODED, MAX_BODY, PHONE, PR
 
 
 class Run(NamedTuple):
-    """Lines that may be a report's. `begin` and `end` are where they are in the block, the last
-    newline included; `text` is the bodies in one; `over`: the last one is an end marker. Without
-    bodies, the lines have to be read singly."""
+    """Lines that may be a report's. `begin` and `end` are where they are in the block, without
+    the last newline; from `next` on there are other lines; `text` is the bodies in one; `over`: the
+    last one is an end marker. Without bodies, the lines have to be read singly."""
 
     begin: int
     end: int
+    next: int
     bodies: list[bytes]
     text: bytes
     caller: bytes
@@ -34,8 +35,9 @@ class _Format:
     others. The first has the groups `time`, `second` and `caller`, if there are such."""
 
     def __init__(self, first: bytes, other: bytes, unit: float = 1) -> None:
-        body = rb"(?:" + IN_REPORT + rb").*+\n"
-        over = rb"(?P<over>-{2,4}\[ end trace [0-9a-f]{1,16} \]-{2,4}[^\S\n]*+\n)"
+        # A console ends its lines with two characters, of which each is a newline here.
+        body = rb"(?:" + IN_REPORT + rb").*+\n++"
+        over = rb"(?P<over>-{2,4}\[ end trace [0-9a-f]{1,16} \]-{2,4}[^\S\n]*+\n++)"
         last = other.replace(rb"<last>", rb"<end>") + over
         self._run = re.compile(first + body + rb"(?:" + other + body + rb")*+(?:" + last + rb")?+")
         plain = re.sub(rb"\(\?P<\w+>", b"(?:", first)
@@ -65,7 +67,8 @@ class _Format:
             time = float(match["end"] or match["last"] or match["time"]) / self._unit
         caller = (match["caller"] or b"").strip(b"[ ]") if self._called else b""
         over = match["over"] is not None
-        return Run(at, match.end(), bodies, text, caller, time, self._prefixed, over)
+        end = at + len(lines.rstrip(b"\n"))
+        return Run(at, end, match.end(), bodies, text, caller, time, self._prefixed, over)
 
 
 # A prefix is read to its end, as _record() does: what remains begins neither like a caller nor like

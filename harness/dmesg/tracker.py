@@ -171,7 +171,7 @@ class Tracker:
                 continue
             calm = self._boot.idle and not self._guests
             if calm and at >= single and (run := find_run(block, at, stop)) is not None:
-                single = run.end
+                single = run.next
                 if self._take_run(run, base):
                     at = single
                     continue

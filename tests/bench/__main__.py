@@ -71,6 +71,8 @@ def _speeds(size: int) -> Table:
     for name, make, share in (
         ("clean", logs.clean, 1.0),
         ("long reports", logs.long_reports, 0.2),
+        ("long, CRLF", lambda size: logs.as_console(logs.long_reports(size)), 0.2),
+        ("real reports", lambda _: logs.real_reports(), 1.0),
         ("short reports", logs.short_reports, 0.2),
         ("long, no times", lambda size: logs.without_prefixes(logs.long_reports(size)), 0.2),
         ("short, no times", lambda size: logs.without_prefixes(logs.short_reports(size)), 0.2),

@@ -166,6 +166,21 @@ def _reports(samples: list[list[str]], size: int, seed: int) -> bytes:
     return log.getvalue().encode()
 
 
+def real_reports() -> bytes:
+    """The consoles of tests/data/dmesg/real, one after the other, without our own headers."""
+    lines = (
+        line
+        for path in sorted((_DATA / "real").glob("*/*.log"))
+        for line in path.read_bytes().splitlines(keepends=True)
+    )
+    return b"".join(line for line in lines if not line.startswith(b"# "))
+
+
+def as_console(log: bytes) -> bytes:
+    """The same log as it comes out of a serial line."""
+    return log.replace(b"\n", b"\r\n")
+
+
 def without_prefixes(log: bytes) -> bytes:
     """The same log of a kernel that has no PRINTK_TIME."""
     return re.sub(rb"^\[.{12}\]\[.{6}\] ", b"", log, flags=re.MULTILINE)

@@ -71,6 +71,8 @@ def test_reading_whole_runs_of_lines_changes_nothing(seed: int) -> None:
     for _ in range(15):
         log = some_log(dice)
         assert find_splats(log) == read_singly(log)
+        console = log.replace(b"\n", b"\r\n")
+        assert find_splats(console) == read_singly(console)
 
 
 @pytest.mark.parametrize("make", [logs.short_reports, logs.long_reports])
@@ -125,9 +127,10 @@ def test_a_splat_is_known_before_the_log_ends() -> None:
     assert stream.tell() < len(log) / 2
 
 
-@pytest.mark.parametrize("spoiler", [b"\x1b[1m", b" [    1.000001] "])
+@pytest.mark.parametrize("spoiler", [b"\x1b[1m", b" [    1.000001] ", b"oo"])
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
 def test_a_run_that_has_to_be_read_singly_is_looked_at_once(
-    spoiler: bytes, monkeypatch: pytest.MonkeyPatch
+    spoiler: bytes, newline: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = 0
 
@@ -139,7 +142,8 @@ def test_a_run_that_has_to_be_read_singly_is_looked_at_once(
     monkeypatch.setattr(tracker, "find_run", counted)
     header = b"[    1.000000] BUG: KASAN: use-after-free in f+0x1/0x2\n"
     frame = b"[    1.000000]  foo+0x1/0x2\n"
-    find_splats(header + frame * 1000 + frame.replace(b"oo", spoiler) + frame * 1000)
+    log = header + frame * 1000 + frame.replace(b"oo", spoiler) + frame * 1000
+    find_splats(log.replace(b"\n", newline))
     assert looked <= 4
 
 
