@@ -142,8 +142,9 @@ class Scenario(Value):
 
     backings × mappings and also is all that makes sense; main is what the main job runs of it.
     also and main are pairs `BACKING/MAPPING`.  Empty modes or arches mean all, but special modes.
-    without: mappings that make no sense on an architecture.  alone: no other cell runs beside it,
-    as its threads wait for each other, which takes ten times as long where they share CPUs.
+    without: mappings that make no sense on an architecture.  parallel: it has threads that must
+    run at a time.  alone: no other cell runs beside it, as its threads wait for each other, which
+    takes ten times as long where they share CPUs.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Scenario(Value):
     link: str = ""
     modes: tuple[str, ...] = ()
     arches: tuple[str, ...] = ()
+    parallel: bool = False
     alone: bool = False
     without: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 

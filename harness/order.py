@@ -84,6 +84,7 @@ def places_of(order: Order, results: Path, scratch: Path) -> Places:
         scratch=scratch,
         scenarios=tuple(s.name for s in scenarios),
         alone=tuple(s.name for s in scenarios if s.alone),
+        parallel=tuple(s.name for s in scenarios if s.parallel),
     )
 
 

@@ -253,7 +253,7 @@ SCENARIO(storm_revoke, 5, .vcpus = VCPUS)
 /* A retry that KVM forgets has to meet the notifier between two looks for it. */
 static bool met_many_retries(struct stage *stage)
 {
-	return arch_faults_retried(&stage->vm) > 20 * VCPUS;
+	return arch_faults_retried(&stage->vm) > 60 * VCPUS;
 }
 
 static bool spoiled;

@@ -185,9 +185,12 @@ def _save(spec: Spec, mode: Mode, folder: Path, console: Path, timeout: float) -
 
 
 @contextmanager
-def restore(saved: Saved, console: Path) -> Iterator[L1]:
-    """Start an L1 from its saved state, which stays as it is, and yield it running."""
-    command = saved.spec.command(ram=saved.ram, shared=False)
+def restore(saved: Saved, console: Path, *, parallel: bool = True) -> Iterator[L1]:
+    """Start an L1 from its saved state, which stays as it is, and yield it running.
+
+    parallel: emulated CPUs run at a time, not in turn.
+    """
+    command = saved.spec.command(ram=saved.ram, shared=False, parallel=parallel)
     with Qemu(command, console, incoming=True) as qemu, saved.state.open("rb") as state:
         _share_ram(qemu)
         qemu.give_file(state.fileno(), "state")

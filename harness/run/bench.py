@@ -60,8 +60,9 @@ class Bench:
         if boots:
             return booted.boot
         results, limit = self._places.results, self._limits.cell
+        parallel = cell.scenario in self._places.parallel
         with self._turns.turn(cell.scenario):
-            return run_cell(booted.saved, cell, results, limit, self._options)
+            return run_cell(booted.saved, cell, results, limit, self._options, parallel)
 
     def _boot(self, name: str) -> Booted | Unbooted:
         mode = next(mode for mode in self._arch.modes if mode.name == name)

@@ -40,13 +40,15 @@ class Places(Value):
     """results: where evidence is kept; scratch: where saved states live while they are used.
 
     scenarios: the names in the scenario list, which the VMM in L1 must have too; unchecked if ().
-    alone: those of them that no other cell runs beside.
+    alone: those of them that no other cell runs beside; parallel: those that need CPUs which run
+    at a time.
     """
 
     results: Path
     scratch: Path
     scenarios: tuple[str, ...] = ()
     alone: tuple[str, ...] = ()
+    parallel: tuple[str, ...] = ()
 
 
 class Booted(Value):

@@ -17,12 +17,19 @@ from harness.run.ktap import read_report
 _LOG_LIMIT = 64 << 20
 
 
-def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float, options: str = "") -> Outcome:
+def run_cell(
+    saved: Saved,
+    cell: Cell,
+    results: Path,
+    timeout: float,
+    options: str = "",
+    parallel: bool = True,
+) -> Outcome:
     """Run the cell on a pristine L1; every failure becomes an outcome, none is raised.
 
     results: the run's folder; the cell's own folder lies below it, under the cell's name.
     timeout: seconds that the cell may take; after that, L1 counts as hung.  options: what chose
-    the kernel on noref's command line.
+    the kernel on noref's command line.  parallel: L1's CPUs must really run at a time.
     """
     folder = cell_folder(results, cell)
     console = folder / "console.log"
@@ -31,7 +38,7 @@ def run_cell(saved: Saved, cell: Cell, results: Path, timeout: float, options: s
     status: int | None = None
     end, note = End.reported, ""
     try:
-        with restore(saved, console) as l1:
+        with restore(saved, console, parallel=parallel) as l1:
             reply = l1.run((cell.scenario, cell.backing, cell.mapping), timeout)
             wait_for_mark(console)
         output, status, note = reply.output, reply.status, _describe(reply)

@@ -110,8 +110,9 @@ class _Run:
         assert self._booted
         cell, options = self._group.cells[number], self._group.options
         saved, results = self._booted.saved, self._places.results
+        parallel = cell.scenario in self._places.parallel
         with self._turns.turn(cell.scenario):
-            outcome = run_cell(saved, cell, results, self._limits.cell, options)
+            outcome = run_cell(saved, cell, results, self._limits.cell, options, parallel)
         self._add(number, outcome)
         if len(self._outcomes.keys() - {-1}) == len(self._group.cells):
             self.clean()

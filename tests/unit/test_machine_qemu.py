@@ -59,6 +59,7 @@ def test_emulation_uses_all_cpus_and_the_archs_own_cpu() -> None:
     command = SPEC.command()
     assert Path(command[0]).name == "qemu-system-x86_64"
     assert value(command, "-accel") == "tcg,thread=multi"
+    assert value(SPEC.command(parallel=False), "-accel") == "tcg,thread=single"
     assert value(command, "-cpu") == "EPYC,+svm"
     assert value(command, "-M") == "pc"
     assert value(command, "-smp") == "3"

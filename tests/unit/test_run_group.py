@@ -141,8 +141,11 @@ def test_a_cell_that_is_to_run_alone_has_no_other_beside_it(
     lock = Lock()
     running: set[Cell] = set()
     beside: dict[Cell, int] = {}
+    parallel: set[str] = set()
 
     def run_cell(_: object, asked: Cell, *rest: object) -> Outcome:
+        if rest[-1]:
+            parallel.add(asked.scenario)
         with lock:
             running.add(asked)
             beside[asked] = len(running) - 1
@@ -161,11 +164,14 @@ def test_a_cell_that_is_to_run_alone_has_no_other_beside_it(
         Group(kernel=KERNEL, mode=mode, cells=tuple(cell(mode.name, name) for name in names))
         for mode in SPEC.arch.modes
     ]
-    places = Places(results=tmp_path, scratch=tmp_path / "scratch", alone=alone)
+    places = Places(
+        results=tmp_path, scratch=tmp_path / "scratch", alone=alone, parallel=("alone_1",)
+    )
     accel = Accel(name="tcg", why="")
     outcomes, _ = run_groups(groups, SPEC.arch, accel, places, Limits(), 3, lambda _: None)
     assert [o.cell for o in outcomes] == [cell for group in groups for cell in group.cells]
     assert {n for asked, n in beside.items() if asked.scenario in alone} == {0}
+    assert parallel == {"alone_1"}
 
 
 def test_the_same_scenarios_on_both_sides_are_right_in_any_order() -> None:

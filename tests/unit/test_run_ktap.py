@@ -236,7 +236,7 @@ class Runs:
 
     def __call__(self, answer: Reply | Exception, log: bytes | None = LOG) -> Outcome:
         @contextmanager
-        def restore(_: Saved, console: Path) -> Iterator[FakeL1]:
+        def restore(_: Saved, console: Path, *, parallel: bool) -> Iterator[FakeL1]:
             if log is not None:
                 console.write_bytes(log)
             yield FakeL1(answer)
