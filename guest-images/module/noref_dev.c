@@ -111,7 +111,7 @@ static void noref_revoke(struct file *file, struct noref_region *region)
 }
 
 /* A fault from here on finds the new pages, and the old ones are unmapped. */
-static void noref_swap(struct file *file, struct noref_region *region)
+void noref_swap(struct file *file, struct noref_region *region)
 {
 	mutex_lock(&region->lock);
 	swap(region->front, region->spare);
@@ -206,6 +206,10 @@ static long noref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case NOREF_SWAP:
 		noref_swap(file, region);
 		return 0;
+	case NOREF_SWAP_LATE:
+		return noref_swap_late(region, file, arg);
+	case NOREF_SWAPPED:
+		return noref_swapped_late(region);
 	case NOREF_FREE:
 		noref_free(region);
 		return 0;
@@ -261,6 +265,7 @@ static int noref_release(struct inode *inode, struct file *file)
 	struct noref_region *region = file->private_data;
 
 	noref_end_counting(region);
+	noref_swapped_late(region);
 	if (region->backing) {
 		noref_unfree(region);
 		noref_free_chunks(region->backing, region->front);

@@ -109,5 +109,9 @@ struct noref_calls {
 #define NOREF_BUSY	_IO('N', 14)
 /* They wait no longer. */
 #define NOREF_IDLE	_IO('N', 15)
+/* NOREF_SWAP, when this thread next takes the mmu_lock of the VM of that file descriptor. */
+#define NOREF_SWAP_LATE	_IO('N', 16)
+/* No more; returns whether the thread took the lock after the swap's notifier had begun. */
+#define NOREF_SWAPPED	_IO('N', 17)
 
 #endif /* NOREF_UAPI_H */
