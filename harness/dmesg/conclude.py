@@ -71,7 +71,8 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     context = stacks.context or Context()
     frames = trace.frames if trace else []
     ended = draft.finished or bool(draft.panic) or not kind.ends
-    corrupted = (kind.traced and not frames) or (cut_short and not ended)
+    blamed = function or kind.nobody or not kind.traced
+    corrupted = (kind.traced and not frames) or (cut_short and not (ended and blamed))
     return Splat(
         type=type_,
         title=_title(title, function, groups),

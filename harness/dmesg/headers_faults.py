@@ -63,7 +63,7 @@ FAULTS = (
         T.MSR_ACCESS,
         _re(rb"(?:unchecked )?MSR access error: (?:RD|WR)MSR .*at rIP: \S+ \((?P<func>.*)\)"),
         "unchecked MSR access error in {function}",
-        kinds.PLAIN,
+        kinds.REGISTER,
     ),
     # arch/x86/kernel/unwind_orc.c, unwind_frame.c
     Kind(

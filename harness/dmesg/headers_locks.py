@@ -90,12 +90,17 @@ LOCKING = (
     ),
     Kind(
         T.LOCKDEP,
-        _re(
-            rb"BUG: (?P<what>MAX_[A-Z_]{1,40} too low|looking up invalid subclass|"
-            rb"key .{1,40} has not been registered)"
-        ),
+        _re(rb"BUG: (?P<what>MAX_[A-Z_]{1,40} too low|looking up invalid subclass)"),
         "BUG: {what}",
         kinds.LOCKS,
+        traced=False,
+    ),
+    Kind(
+        T.LOCKDEP,
+        _re(rb"BUG: key .{1,40} has not been registered"),
+        "BUG: lock key has not been registered in {function}",
+        kinds.LOCKS,
+        preamble=True,
         traced=False,
     ),
     Kind(

@@ -63,6 +63,13 @@ MEMORY = (
         kinds.OWNER,
         anchor=_CONTEXT,
     ),
+    # mm/mempool.c
+    Kind(
+        T.BUG,
+        _re(rb"BUG: mempool element poison mismatch"),
+        "BUG: mempool element poison mismatch in {function}",
+        kinds.OWNER,
+    ),
     # mm/slub.c
     OVERWRITTEN,
     Kind(
@@ -181,6 +188,13 @@ OTHERS = (
             rb"(?P<what>tried to (?:init an initialized|add an uninitialized) object)"
         ),
         "kobject: {what} in {function}",
+        kinds.OBJECT,
+    ),
+    # sysfs_warn_dup() in fs/sysfs/dir.c
+    Kind(
+        T.KOBJECT,
+        _re(rb"sysfs: cannot create duplicate filename "),
+        "sysfs: duplicate filename in {function}",
         kinds.OBJECT,
     ),
     # net/core/dev.c

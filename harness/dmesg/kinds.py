@@ -66,6 +66,7 @@ OBJECT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.OBJECTS)
 REGISTERED = Skipper(
     sets.REPORTING, r"proc_(?:register|create|mkdir|symlink)\w*|_proc_mkdir|remove_proc_\w+"
 )
+REGISTER = Skipper(sets.REPORTING, sets.REGISTERS)
 LOCKS = Skipper(sets.REPORTING, sets.LOCKS)
 SLEEP = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
 WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.HANGING)

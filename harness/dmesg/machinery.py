@@ -45,7 +45,7 @@ REPORTING = _any_of(
     r"check_(?:bogus_address|page_span|stack_object)|copy_overflow|__copy_overflow",
     r"(?:init_timer|timer_init)_key|__init_work|debug_print_object|_*debug_object_\w+|"
     r"lookup_object_or_alloc|__debug_check_no_obj_freed|"
-    r"debug_check_no_obj_freed|debug_\w+_(?:init|activate|deactivate|free|assert_init)",
+    r"debug_check_no_obj_freed|debug_(?:hr)?timer_\w+|debug_(?:work|percpu_counter|rcu_b?head)_\w+",
     r"refcount_\w+|__refcount_\w+|kref_\w+|__fortify_\w+|fortify_panic",
     r"check_preemption_disabled|debug_smp_processor_id|__this_cpu_preempt_check",
     r"__might_(?:sleep|resched|fault)|___might_sleep|might_(?:fault|sleep)\w*|"
@@ -62,6 +62,10 @@ REPORTING = _any_of(
     r"oom_kill\w*|out_of_memory|__alloc_pages_may_oom",
     r"spin_(?:bug|dump)|rwlock_bug|report_usercopy|ex_handler_msr_mce|ex_handler_\w+|"
     r"fixup_exception|gp_try_fixup_and_notify|skb_(?:over_|under_)?panic",
+    # assertions that are functions, Rust's panics, mm/mempool.c
+    r"ass(?:fail|warn)|(?:btrfs_)?assertfail|_*check_element|poison_error",
+    r"rust_helper_BUG|\w*rust_begin_unwind|rust_panic|"
+    r"_R\w*4core(?:9panicking|6(?:option|result)\d+(?:expect|unwrap)_failed)\w*",
 )
 
 # Small helpers that fail on behalf of their caller.
@@ -168,6 +172,9 @@ ALLOCATING = _any_of(
     r"list_lru_init\w*|pcpu_create\w*|mmap_region|vm_area_dup",
 )
 
+# Accessors of machine-specific registers: their callers choose the register.
+REGISTERS = r"(?:native_|paravirt_)?(?:read|write)_msr\w*|(?:rd|wr)msr\w*|__(?:rd|wr)msr\w*"
+
 # Where the kernel begins to do something: too far out to be to blame.
 ENTRIES = _any_of(
     r"do_syscall_\w+|entry_\w+|ret_from_fork\w*|kthread|worker_thread|rescuer_thread|"
@@ -210,7 +217,7 @@ OBJECTS = r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|(?:device|class)_(?:add|put|
 
 # Timers, work, RCU callbacks and percpu counters: what their owner asked for too early or too late.
 HANDLES = _any_of(
-    r"(?:try_to_)?(?:del|add|mod|shutdown)_timer\w*|_*(?:hr)?timer_\w+|_*mod_timer\w*|"
+    r"_*(?:try_to_)?(?:del|add|mod|shutdown)_timer\w*|_*(?:hr)?timer_\w+|"
     r"detach_(?:timer|if_pending)",
     r"_*(?:init|insert|queue|flush|cancel|mod|schedule|enable|disable|start_flush)_"
     r"(?:delayed_|rcu_)?work(?:_\w+)?|(?:try_to|work)_grab_pending",

@@ -67,7 +67,13 @@ _REFINEMENTS = (
         "stack-protector: kernel stack is corrupted in {function}",
     ),
     _r(_PANIC, r"kernel stack overflow", T.STACK_OVERFLOW, "kernel stack overflow in {function}"),
-    _r(_PANIC, r"[Oo]ut of memory", T.OUT_OF_MEMORY, "out of memory"),
+    _r(
+        _PANIC,
+        r"[Oo]ut of memory|deadlocked on memory",
+        T.OUT_OF_MEMORY,
+        "out of memory",
+        kinds.OWNER,
+    ),
     _r(_PANIC, r"Hard LOCKUP", T.HARD_LOCKUP, "hard lockup in {function}", kinds.STUCK),
 )
 

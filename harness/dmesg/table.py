@@ -34,7 +34,13 @@ TRIGGERS = (
     *(b"SError Interrupt", b"Bad mode in", b"nVHE hyp ", b"Kernel memory ", b"kernel memory "),
     *(b"MSR access error", b"nobody cared", b"CFI failure", b"Corrupted page table"),
     *(b"inconsistent lock state", b"Linux version", b"reboot: ", b"kexec_core"),
-    *(b"single bit error", b" overwritten] 0x", b": bogus return value", b"bad: scheduling"),
+    *(
+        b" duplicate filename",
+        b"single bit error",
+        b" overwritten] 0x",
+        b": bogus return value",
+        b"bad: scheduling",
+    ),
 )
 # All rows at once: the number of the group is that of the row. It stands at the row's end, so that
 # re sees the row's first byte, and passes over the row where the line has another one.
@@ -48,7 +54,7 @@ _NOT_SYNCING = rb"Kernel panic - not syncing: "
 _AFTER_ANY = re.compile(
     _NOT_SYNCING + rb"(?:.{0,60}panic_on_\w+ set|.{0,60}system warned too often|kasan\.fault=|"
     rb"kmsan\.panic|hung_task: blocked tasks|softlockup: hung tasks|RCU Stall|Hard LOCKUP|"
-    rb"Out of memory: )"
+    rb"Out of memory: |System is deadlocked on memory)"
 )
 _AFTER_DEATH = re.compile(
     _NOT_SYNCING + rb"(?:(?:.{0,60}: )?Fatal exception|Machine halted|kernel stack overflow|"

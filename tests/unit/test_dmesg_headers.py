@@ -59,6 +59,8 @@ LINES: tuple[tuple[T, str], ...] = (
     (T.LOCKDEP, "INFO: trying to register non-static key."),
     (T.LOCKDEP, "BUG: MAX_LOCKDEP_CHAINS too low!"),
     (T.LOCKDEP, "BUG: MAX_STACK_TRACE_ENTRIES too low!"),
+    (T.BUG, "BUG: arch topology borken"),
+    (T.KOBJECT, "sysfs: cannot create duplicate filename '/bus/platform/devices/foo.0'"),
     (T.LOCKDEP, "BUG: key ffff888101234560 has not been registered!"),
     (T.SUSPICIOUS_RCU, "WARNING: suspicious RCU usage"),
     (T.INVALID_WAIT_CONTEXT, "[ BUG: Invalid wait context ]"),
