@@ -6,14 +6,13 @@
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/file.h>
-#include <linux/fs.h>
 #include <linux/kvm_host.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
 #include "noref.h"
 
-/* Microseconds that the thread waits for the swap's notifier, interrupts off. */
+/* Microseconds, at least, that the thread waits for the swap's notifier, interrupts off. */
 #define PATIENCE	1000000
 
 struct noref_late {
@@ -23,7 +22,7 @@ struct noref_late {
 	struct file *file;
 	struct file *vm;
 	struct task_struct *thread;
-	atomic_t hits;
+	bool begun;
 	bool met;
 };
 
@@ -39,15 +38,17 @@ static struct noref_late *armed;
 static int before_lock(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct noref_late *late = READ_ONCE(armed);
-	unsigned int other = cpumask_any_but(cpu_online_mask, smp_processor_id());
 	struct kvm *kvm;
+	unsigned int other;
 
-	if (!late || current != late->thread)
+	if (!late || current != late->thread || late->begun)
 		return 0;
 	kvm = late->vm->private_data;
+	other = cpumask_any_but(cpu_online_mask, smp_processor_id());
 	if (regs_get_kernel_argument(regs, 0) != (unsigned long)&kvm->mmu_lock ||
-	    atomic_inc_return(&late->hits) > 1 || other >= nr_cpu_ids)
+	    other >= nr_cpu_ids)
 		return 0;
+	late->begun = true;
 	queue_work_on(other, system_wq, &late->swap);
 	for (unsigned int i = 0; i < PATIENCE && !late->met; i++) {
 		late->met = READ_ONCE(kvm->mmu_invalidate_in_progress);
