@@ -61,6 +61,7 @@ struct noref_counter {
 	atomic64_t calls;
 };
 
+struct noref_hold;
 struct noref_region;
 
 /* How memory gets into a VMA; @mmap runs under the region's lock. */
@@ -94,6 +95,7 @@ struct noref_region {
 	struct noref_set *spare;
 	struct noref_counter counters[NOREF_MAX_COUNTERS];
 	unsigned int ncounters;
+	struct noref_hold *hold;
 };
 
 /* NULL if there is no such function, or it can't be probed. */
@@ -108,6 +110,10 @@ int noref_adopt(struct noref_region *region, const struct noref_adopt *adopt);
 void noref_swap(struct file *file, struct noref_region *region);
 int noref_swap_late(struct noref_region *region, struct file *file, int vm);
 int noref_swapped_late(struct noref_region *region);
+int noref_begin_hold(struct noref_region *region, unsigned long address);
+int noref_holds(struct noref_region *region);
+void noref_end_hold(struct noref_region *region);
+void noref_free_hold(struct noref_region *region);
 int noref_count(struct noref_region *region, struct noref_calls *calls);
 void noref_end_counting(struct noref_region *region);
 int noref_fill_ledger(struct noref_region *region, struct noref_page *entries);

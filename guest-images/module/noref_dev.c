@@ -210,6 +210,13 @@ static long noref_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return noref_swap_late(region, file, arg);
 	case NOREF_SWAPPED:
 		return noref_swapped_late(region);
+	case NOREF_HOLD:
+		return noref_begin_hold(region, arg);
+	case NOREF_HOLDS:
+		return noref_holds(region);
+	case NOREF_GO:
+		noref_end_hold(region);
+		return 0;
 	case NOREF_FREE:
 		noref_free(region);
 		return 0;
@@ -266,6 +273,7 @@ static int noref_release(struct inode *inode, struct file *file)
 
 	noref_end_counting(region);
 	noref_swapped_late(region);
+	noref_free_hold(region);
 	if (region->backing) {
 		noref_unfree(region);
 		noref_free_chunks(region->backing, region->front);

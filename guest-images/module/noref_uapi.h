@@ -113,5 +113,13 @@ struct noref_calls {
 #define NOREF_SWAP_LATE	_IO('N', 16)
 /* No more; returns whether the thread took the lock after the swap's notifier had begun. */
 #define NOREF_SWAPPED	_IO('N', 17)
+/*
+ * From now on, who invalidates that address waits once the notifiers of VMs that
+ * are made later have begun; whoever asks again is told whether one waits.
+ */
+#define NOREF_HOLD	_IO('N', 18)
+#define NOREF_HOLDS	_IO('N', 19)
+/* They wait no longer. */
+#define NOREF_GO	_IO('N', 20)
 
 #endif /* NOREF_UAPI_H */
