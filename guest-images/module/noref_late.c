@@ -39,6 +39,7 @@ static int before_lock(struct kprobe *probe, struct pt_regs *regs)
 {
 	struct noref_late *late = READ_ONCE(armed);
 	struct kvm *kvm;
+	unsigned long seq;
 	unsigned int other;
 
 	if (!late || current != late->thread || late->begun)
@@ -49,9 +50,12 @@ static int before_lock(struct kprobe *probe, struct pt_regs *regs)
 	    other >= nr_cpu_ids)
 		return 0;
 	late->begun = true;
+	seq = READ_ONCE(kvm->mmu_invalidate_seq);
 	queue_work_on(other, system_wq, &late->swap);
+	/* Begun, or over already. */
 	for (unsigned int i = 0; i < PATIENCE && !late->met; i++) {
-		late->met = READ_ONCE(kvm->mmu_invalidate_in_progress);
+		late->met = READ_ONCE(kvm->mmu_invalidate_in_progress) ||
+			    READ_ONCE(kvm->mmu_invalidate_seq) != seq;
 		udelay(1);
 	}
 	return 0;
