@@ -70,7 +70,7 @@ def test_the_documentation_has_each_field_with_its_type() -> None:
 
 
 def test_the_documentation_has_each_type() -> None:
-    listed = re.findall(r"`([A-Z_]+)`", DOC.partition("## Types")[2])
+    listed = re.findall(r"`([A-Z_]+)`", DOC.partition("## Types")[2].strip().partition("\n\n")[0])
     assert listed == [kind.value for kind in SplatType]
 
 
