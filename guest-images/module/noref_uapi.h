@@ -114,10 +114,11 @@ struct noref_calls {
 /* No more; returns whether the thread took the lock after the swap's notifier had begun. */
 #define NOREF_SWAPPED	_IO('N', 17)
 /*
- * From now on, who invalidates that address waits once the notifiers of VMs that
- * are made later have begun; whoever asks again is told whether one waits.
+ * From now on, whoever invalidates that address waits, once the notifiers of VMs
+ * that are made later have begun.
  */
 #define NOREF_HOLD	_IO('N', 18)
+/* Returns whether anybody waits. */
 #define NOREF_HOLDS	_IO('N', 19)
 /* They wait no longer. */
 #define NOREF_GO	_IO('N', 20)

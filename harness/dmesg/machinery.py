@@ -173,7 +173,7 @@ ALLOCATING = _any_of(
 )
 
 # Accessors of machine-specific registers: their callers choose the register.
-REGISTERS = r"(?:native_|paravirt_)?(?:read|write)_msr\w*|(?:rd|wr)msr\w*|__(?:rd|wr)msr\w*"
+REGISTERS = r"(?:native_|paravirt_)?(?:read|write)_msr\w*|_*(?:rd|wr)msr\w*"
 
 # Where the kernel begins to do something: too far out to be to blame.
 ENTRIES = _any_of(
