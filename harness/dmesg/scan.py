@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from harness.dmesg.records import MAX_LINE
-from harness.dmesg.search import WordSearch
 from harness.dmesg.splat import Splat
-from harness.dmesg.table import TRIGGERS
+from harness.dmesg.table import find_triggers
 from harness.dmesg.tracker import Tracker
 
 _CHUNK = 1 << 18
 _MAX_WAITING = 256
-_TRIGGERS = WordSearch(TRIGGERS)
 # Control characters are noise to the reader; the table keeps every byte in its place. A carriage
 # return ends a line: what overwrites a line on a terminal is another line here.
 _NOISE = bytes(
@@ -83,7 +81,7 @@ def _scan(tracker: Tracker, block: bytes, base: int) -> None:
     """Read whole lines. While nothing is being gathered, only lines with a trigger are read."""
     tracker.look(block, base)
     at = 0
-    for hit in _TRIGGERS.positions(block):
+    for hit in find_triggers(block):
         if hit < at:
             continue  # one more trigger on a line that was read
         line = block.rfind(b"\n", at, hit) + 1 or at
