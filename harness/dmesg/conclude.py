@@ -154,8 +154,8 @@ def _main_trace(kind: Kind, text: str, stacks: Stacks) -> Trace | None:
     traces = [trace for trace in stacks.traces if trace.frames] or stacks.traces
     if kind.anchor is not None:
         anchor = kind.anchor.search(text)
-        after = anchor.start() if anchor else -1
-        traces = [trace for trace in traces if trace.at > after] or traces
+        after = text.count("\n", 0, anchor.start()) if anchor else -1
+        traces = [trace for trace in traces if trace.line > after] or traces
     if not kind.first:
         traces = [trace for trace in traces if trace.called] or traces
     return traces[0] if traces else None
@@ -170,7 +170,7 @@ def _candidates(
         line = groups.get("line")
         yield named._replace(source=groups["file"], line=int(line)) if line else named
     if kind.counter:
-        counters = [frame for frame in stacks.counters if frame.section != "NMI"]
+        counters = [frame for frame in stacks.counters if not frame.nmi]
         pc, lr = pc_and_lr(text)
         if counters and (pc or not lr):
             yield next((frame for frame in counters if not frame.inline), counters[0])
@@ -183,7 +183,7 @@ def _candidates(
     if kind.type is SplatType.PANIC and (others := misnamed(text)):
         frames = [frame for frame in frames if frame.name not in others]
     # An NMI only looks at what it interrupted.
-    yield from (frame for frame in frames if frame.section != "NMI" or not kind.gathers)
+    yield from (frame for frame in frames if not frame.nmi or not kind.gathers)
 
 
 def _place(

@@ -29,11 +29,20 @@ _DECODED = rf"{_BRACKET}?(\? )?({_NAME}) \({_SOURCE}(?=[ )])"
 _INLINE_NAME = 5  # its index among the groups of
 _SYMBOL = re.compile(rf"\s*(?:{_FRAME}|{_INLINE}|{_DECODED})")
 _PC = r"(?:RIP: ([0-9a-f]{4}):|EIP: |pc : |PC is at |epc : |NIP )(.*)"
-_SECTION = r"<(/)?([A-Z#][A-Za-z0-9_ #]{1,15})>[^\S\n]*$"
+_SECTION = r"</?[A-Z#][A-Za-z0-9_ #]{1,15}>[^\S\n]*$"
 _INTRO = r"Call [Tt]race:|Backtrace:"
 _REGISTERS = (
     r"(?:[RE](?:[A-D]X|[SD]I|[BSI]P)|R\d\d|ORIG_RAX|[FGDECS]S|CR\d|DR\d|Code|PKRU|EFLAGS|"
     r"x\d{1,2}|sp|lr|pstate)\s?:"
+)
+# Beginnings of most of these lines, which are seldom the same twice
+_REGISTER = frozenset(
+    (
+        *("Code", "ORIG", "PKRU", "CR2:", "FS: ", "CS: ", "DR0:", "DR3:"),
+        *(f"R{name}:" for name in ("AX", "BX", "CX", "DX", "SI", "DI", "BP", "SP")),
+        *(f"R{number:02}:" for number in range(8, 16)),
+        *(f"x{number:<2}:" for number in range(30)),
+    )
 )
 # A line that is not blank, as what it is; what is quickly told from the rest comes first.
 _LINE = re.compile(
@@ -58,8 +67,6 @@ _NO_RETURN = re.compile(
     r"((?:[ \t]{0,8}[\w.$]+\+0x0/0x.*\n)+)",
     re.MULTILINE,
 )
-# Longer lines are not worth remembering.
-_COMMON_LINE = 160
 # Lines of somebody else in a row, in the middle of a trace.
 _STRANGERS = 3
 _USER_SEGMENTS = ("0033", "0023", "002b")
@@ -72,21 +79,21 @@ _IN_TREE = re.compile(rf"(?:.*?/)?(?!kernel/{_TOPDIR})({_TOPDIR}.*)")
 
 
 class Frame(NamedTuple):
-    """A function in a stack trace, and its source line if the log has that. `inline`: it has no
-    frame of its own, only a symboliser knows of it."""
+    """A function in a stack trace, and its source line if the log has that. `nmi`: an NMI ran it.
+    `inline`: it has no frame of its own, only a symboliser knows of it."""
 
     name: str
     source: str = ""
     line: int | None = None
-    section: str = ""
+    nmi: bool = False
     inline: bool = False
 
 
 class Trace(msgspec.Struct):
-    """Frames that were printed together. `at` is where they begin,
+    """Frames that were printed together. `line` is the number of the first one's, from 0,
     `called` whether the kernel announced a call trace, `guesses` those that it marks with `?`."""
 
-    at: int
+    line: int
     called: bool
     frames: list[Frame]
     guesses: list[Frame]
@@ -125,7 +132,7 @@ def plain_source(path: str) -> str:
     return path
 
 
-def symbol(text: str, section: str = "") -> Frame | None:
+def symbol(text: str) -> Frame | None:
     """The function in `%pS` output such as `func+0x12/0x34 [module]`, symbolised or not; None for
     a bare address."""
     match = _SYMBOL.match(text)
@@ -133,15 +140,15 @@ def symbol(text: str, section: str = "") -> Frame | None:
         groups = match.groups()
         first = next(at for at in (1, 5, 9) if groups[at])
         name, source, line = groups[first : first + 3]
-        return _frame(name, source, line, section, first == _INLINE_NAME)
+        return _frame(name, source, line, first == _INLINE_NAME)
     bare = _BARE.fullmatch(text)
-    return Frame(plain_name(bare.group()), "", None, section) if bare else None
+    return Frame(plain_name(bare.group())) if bare else None
 
 
 def pc_and_lr(text: str) -> tuple[Frame | None, Frame | None]:
     """Where arm64's registers say that it happened, and who called that: a function that calls no
     other has no frame, so that the trace leaves out its caller; nor has a jump to no code."""
-    match = _PC_LR.search(text)
+    match = _PC_LR.search(text) if "lr : " in text else None
     return (symbol(match.group(1)), symbol(match.group(2))) if match else (None, None)
 
 
@@ -154,12 +161,12 @@ def misnamed(text: str) -> frozenset[str]:
     return frozenset(plain_name(line.partition("+")[0].strip()) for line in lines)
 
 
-def _frame(name: str, source: str | None, line: str | None, section: str, inline: bool) -> Frame:
+def _frame(name: str, source: str | None, line: str | None, inline: bool) -> Frame:
     if "." in name:
         name = plain_name(name)
     if source is None or line is None:
-        return Frame(name, "", None, section)
-    return Frame(name, plain_source(source), int(line), section, inline)
+        return Frame(name)
+    return Frame(name, plain_source(source), int(line), False, inline)
 
 
 def read_stacks(text: str) -> Stacks:
@@ -170,59 +177,61 @@ def read_stacks(text: str) -> Stacks:
     elif task := _TASK.search(text):
         stacks.context = Context(pid=int(task["pid"]), task=task["comm"])
     trace: Trace | None = None
-    section = ""
-    called = False
-    strangers = end = 0
-    for line in text.split("\n"):
-        begin, end = end, end + len(line) + 1
-        read = _read_line if len(line) <= _COMMON_LINE else _read_line.__wrapped__
-        what, frame, name = read(line, section)
-        if frame is not None and what != "pc":
-            if trace is None:
-                trace = Trace(begin, called, [], [])
-                stacks.traces.append(trace)
-            strangers = 0
-            (trace.guesses if what == "guess" else trace.frames).append(frame)
-        elif what == "section":
-            section = name
-        elif what == "pc":
-            if frame is not None:
+    called = nmi = False
+    strangers = 0
+    for number, line in enumerate(text.split("\n")):
+        what, frame = _A_REGISTER if line[:4] in _REGISTER else _read_line(line)
+        if frame is not None:
+            if nmi:
+                frame = frame._replace(nmi=True)
+            if what == "pc":
                 stacks.counters.append(frame)
                 if trace is not None and trace.called:
                     trace.frames.append(frame)  # what an interrupt or a fault came from
-        elif what == "" or (what == "registers" and trace is not None and trace.called):
+                continue
+            if trace is None:
+                trace = Trace(number, called, [], [])
+                stacks.traces.append(trace)
+            strangers = 0
+            (trace.guesses if what == "guess" else trace.frames).append(frame)
+        elif what in _SECTIONS:
+            nmi = what == "nmi"
+        elif what in _PASSED or (what == "registers" and trace is not None and trace.called):
             pass  # registers are printed in the middle of a trace, at an exception's frame
         elif what == "stranger" and (called or trace is not None) and strangers < _STRANGERS:
             strangers += 1
         else:
             # Any other line of a report ends the trace; the next frames are another one.
-            trace, section, strangers = None, "", 0
+            trace, nmi, strangers = None, False, 0
             called = what == "intro"
     return stacks
 
 
+_A_REGISTER = ("registers", None)
+_SECTIONS = ("section", "nmi")
+# A program counter in userspace or in no function
+_PASSED = ("", "pc")
+
+
 # A log that is full of reports says most of the same again and again.
 @lru_cache(maxsize=4096)
-def _read_line(line: str, section: str) -> tuple[str, Frame | None, str]:
-    """What the line is, the frame on it if it is a frame, a guess or a program counter, and the
-    name of the section that it begins."""
+def _read_line(line: str) -> tuple[str, Frame | None]:
+    """What the line is, and the frame on it if it is a frame, a guess or a program counter."""
     match = _LINE.match(line)
     if match is None:
-        return "", None, ""
+        return "", None
     what = match.lastgroup or ""
     if what in _FRAMES:
         guess, name, source, number = match.group(*_FRAMES[what])
-        frame = _frame(name, source, number, section, what == "inline")
-        return "guess" if guess else "frame", frame, ""
+        return "guess" if guess else "frame", _frame(name, source, number, what == "inline")
     if what == "section":
-        close, name = match.group(*_SECTION_GROUPS)
-        return what, None, "" if close else name
+        return "nmi" if match["section"].startswith("<NMI>") else what, None
     if what == "pc":
         segment, where = match.group(*_PC_GROUPS)
-        return what, None if segment in _USER_SEGMENTS else symbol(where, section), ""
+        return what, None if segment in _USER_SEGMENTS else symbol(where)
     if what == "other" and not in_report(match["other"].encode()):
-        return "stranger", None, ""
-    return "registers" if what == "mark" else what, None, ""
+        return "stranger", None
+    return "registers" if what == "mark" else what, None
 
 
 def _after(name: str, count: int) -> tuple[int, ...]:
@@ -232,7 +241,6 @@ def _after(name: str, count: int) -> tuple[int, ...]:
 _FRAMES: dict[str | None, tuple[int, ...]] = {
     name: _after(name, 4) for name in ("frame", "inline", "decoded")
 }
-_SECTION_GROUPS = _after("section", 2)
 _PC_GROUPS = _after("pc", 2)
 
 
