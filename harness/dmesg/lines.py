@@ -74,8 +74,14 @@ def _words() -> bytes:
 
 
 _ON_A_LINE = _SHAPES.replace(rb"\s", rb"[^\S\n]")
-# in_report() for a line that is no end marker, as a pattern for its beginning
-IN_REPORT = rb"(?![-=])(?:[^\S\n]*+" + _words() + rb"|(?![^\S\n]*+\n)" + _ON_A_LINE + rb")"
+# in_report() for a line that is no end marker, as a pattern for its beginning; most are frames
+IN_REPORT = (
+    rb"(?![-=])(?: (?:\? )?+[\w.$]++\+0x[0-9a-f]|[^\S\n]*+"
+    + _words()
+    + rb"|(?![^\S\n]*+\n)"
+    + _ON_A_LINE
+    + rb")"
+)
 _AFTER_END = re.compile(
     rb"\s*(?:R[A-Z0-9]{2}: |[EFGDC]S: |CR\d: |DR\d: |PKRU: |ORIG_RAX|Code: |x\d{1,2}\s*:|"
     rb"Kernel |Rebooting|Dumping|note: .*exited with|-{2,4}\[ end|Fixing recursive|SMP: |"

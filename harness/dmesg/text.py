@@ -30,12 +30,10 @@ def clean_text(data: bytes, limit: int) -> str:
     """
     if limit <= 0:
         return ""
-    if (
-        len(data) <= limit
-        and data.isascii()
-        and len(data.translate(None, _CONTROL_BYTES)) == len(data)
-    ):
-        return data.decode("ascii")
+    if len(data) <= limit and data.isascii():
+        text = data.decode("ascii")
+        if text.isprintable() or len(data.translate(None, _CONTROL_BYTES)) == len(data):
+            return text
     # A character takes at most four bytes; escapes take more, so leave room for some.
     text = strip_escapes(data[: 8 * limit + 1024]).decode("utf-8", "replace")
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))[:limit]

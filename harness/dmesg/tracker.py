@@ -212,7 +212,12 @@ class Tracker:
             if draft is None or not draft.relayed:
                 self._count(len(run.bodies))
                 return True
-        if draft is None or not draft.flows or draft.silent_since(run.time):
+        if draft is None:
+            if b"NMI backtrace" in run.text:
+                return False
+            self._count(len(run.bodies))
+            return True
+        if not draft.flows or draft.silent_since(run.time):
             return False
         self._count(len(run.bodies))
         draft.take_run(run, base, self._number)
