@@ -40,7 +40,7 @@ from harness.source.progress import Progress
 ROOT = Path(__file__).resolve().parents[1]
 COMPLAIN = ROOT / "tools" / "complain"
 DATA = ROOT / "tests" / "data" / "dmesg" / "real"
-VARIANTS = ("kasan", "plain")
+VARIANTS = ("kasan", "plain", "kcsan")
 
 BOOT_TIMEOUT = 300.0
 TRIGGER_TIMEOUT = 180.0
@@ -57,7 +57,7 @@ _APPEND = (
     # L1 boots slowly under emulation: its workers aren't stuck before they are asked to be.
     "workqueue.watchdog_thresh=120",
 )
-_MORE = {"kasan": (), "plain": ("page_poison=1",)}
+_MORE = {"kasan": (), "plain": ("page_poison=1",), "kcsan": ()}
 _MODE = Mode(name="complain", options=(), facts=(), why="no cell runs: the kernel shall complain")
 
 # The kernel at EL1: at EL2 it uses the hypervisor's timer, which QEMU 7.2 doesn't restore. A CPU
@@ -69,13 +69,32 @@ _FOLDERS = {
 }
 
 
-class Trigger(Value):
+class _Dated(Value):
+    """What some kernels have: from `since` on, and before `until`, where these are said."""
+
+    since: str = ""
+    until: str = ""
+
+    def has(self, version: tuple[int, ...]) -> bool:
+        """Whether the kernel of that version is one of them."""
+        return (not self.since or version >= _number(self.since)) and (
+            not self.until or version < _number(self.until)
+        )
+
+
+class Aftermath(_Dated, kw_only=True):
+    """One entry `brk` of triggers.toml: what follows where a task of arm64 dies of a BRK."""
+
+    expect: tuple[str, ...]
+
+
+class Trigger(_Dated, kw_only=True):
     """One entry of triggers.toml.
 
     name: of the log.  lkdtm, complain: what to write into their file; before, after: shell around
     that; expect: `TYPE | title` and, where they are known, ` | function | file`, in the order of
-    the log.  kasan, plain: what differs in that variant; also: what follows of it later on, by
-    architecture or `ARCH-VARIANT`.  since, until: the kernels that can do it (`until` excluded);
+    the log.  kasan, plain: what differs in that variant; brk: the variants in which arm64's task
+    dies of a BRK; also: what follows of that later on.  since, until: the kernels that can do it;
     arches: the architectures.  why: how that follows from what was done.
     """
 
@@ -88,42 +107,39 @@ class Trigger(Value):
     expect: tuple[str, ...] = ()
     kasan: tuple[str, ...] | None = None
     plain: tuple[str, ...] | None = None
-    also: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
-    variants: tuple[str, ...] = VARIANTS
-    since: str = ""
-    until: str = ""
+    brk: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ("kasan", "plain")
     arches: tuple[str, ...] = tuple(ARCHES)
 
-    def expected(self, variant: str, arch: str) -> tuple[str, ...]:
-        special = {"kasan": self.kasan, "plain": self.plain}[variant]
-        return (self.expect if special is None else special) + self._later(variant, arch)
+    def expected(self, variant: str) -> tuple[str, ...]:
+        special = {"kasan": self.kasan, "plain": self.plain}.get(variant)
+        return (self.expect if special is None else special) + self.also
 
-    def command(self, variant: str, arch: str) -> str:
+    def command(self) -> str:
         """The line of shell that does it."""
         deed = ""
         for how, name in (("lkdtm", self.lkdtm), ("complain", self.complain)):
             if name:
                 deed = f"echo {name} > {_FOLDERS[how]}"
-        if self._later(variant, arch):
+        if self.also:
             deed = f"({deed}); sleep 1"  # the shell that does it dies of it
         return "; ".join(part for part in (self.before, deed, self.after) if part)
-
-    def _later(self, variant: str, arch: str) -> tuple[str, ...]:
-        return self.also.get(arch, ()) + self.also.get(f"{arch}-{variant}", ())
 
 
 def triggers(base: Base, variant: str, arch: Arch) -> list[Trigger]:
     """The triggers for a base, variant and architecture: one for a name."""
-    text = (COMPLAIN / "triggers.toml").read_text()
-    table = msgspec.convert(tomllib.loads(text)["trigger"], tuple[Trigger, ...])
+    text = tomllib.loads((COMPLAIN / "triggers.toml").read_text())
+    table = msgspec.convert(text["trigger"], tuple[Trigger, ...])
+    aftermaths = msgspec.convert(text["brk"], tuple[Aftermath, ...])
     version = _number(base.version)
+    after = next(aftermath.expect for aftermath in aftermaths if aftermath.has(version))
     return [
-        trigger
+        msgspec.structs.replace(
+            trigger, also=after if arch.name == "arm64" and variant in trigger.brk else ()
+        )
         for trigger in table
-        if variant in trigger.variants
-        and arch.name in trigger.arches
-        and (not trigger.since or version >= _number(trigger.since))
-        and (not trigger.until or version < _number(trigger.until))
+        if variant in trigger.variants and arch.name in trigger.arches and trigger.has(version)
     ]
 
 
@@ -217,11 +233,11 @@ def keep(
     base: Base, variant: str, kernel: BuiltKernel, trigger: Trigger, log: bytes, folder: Path
 ) -> None:
     """Write a log with its header."""
-    expect = trigger.expected(variant, kernel.arch)
+    expect = trigger.expected(variant)
     header = [
         f"kernel: {base.version} ({kernel.release}) {kernel.arch}",
         f"variant: {variant} (tools/complain/{variant}.config)",
-        f"trigger: {trigger.command(variant, kernel.arch) or 'the boot itself'}",
+        f"trigger: {trigger.command() or 'the boot itself'}",
         f"why: {trigger.why}",
         *(f"expect: {line}" for line in expect),
         *([] if expect else ["expect nothing"]),
@@ -345,7 +361,7 @@ def _all(
 
     # Each restores in a thread of its own, which lives as long as its QEMU.
     def run(trigger: Trigger) -> str:
-        return provoke(saved, trigger.command(variant, arch.name), consoles / trigger.name)
+        return provoke(saved, trigger.command(), consoles / trigger.name)
 
     with ThreadPoolExecutor(options.workers) as pool:
         for trigger, ended in zip(able, pool.map(run, able), strict=True):

@@ -213,10 +213,13 @@ OTHERS = (
         "irq: {what}{what2}",
         kinds.PLAIN,
     ),
-    # kernel/panic.c
+    # kernel/panic.c; __stack_chk_fail() says who called it
     Kind(
         T.PANIC,
-        _re(rb"Kernel panic - not syncing: ?(?P<what>.*)"),
+        _re(
+            rb"Kernel panic - not syncing: ?"
+            rb"(?P<what>(?:stack-protector: Kernel stack is corrupted in: (?P<func>\S+))?.*)"
+        ),
         "kernel panic: {what}",
         kinds.MEMORY,
         traced=False,

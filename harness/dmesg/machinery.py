@@ -72,7 +72,7 @@ REPORTING = _any_of(
 PRIMITIVES = _any_of(
     r"_*(?:mem(?:cpy|set|move|cmp|chr|scan)|str(?:n|l|s|r)?(?:len|cpy|cmp|cat|chr|str|dup|"
     r"casecmp|scpy|spn|pbrk|sep)|stpcpy)(?:\d+|_(?:inv|orig|erms|avx\w*|user|nofault|pad|and_pad|"
-    r"flushcache|fromio|toio|io|from_user|from_kernel_nofault|from_user_nofault|user_nofault))*|"
+    r"flushcache|generic|fromio|toio|io|from_user|from_kernel_nofault|from_user_nofault|user_nofault))*|"
     r"strn(?:cpy_from|len)_user|sized_strscpy|read_word_at_a_time|strn?chrnul|strcspn|bcmp|"
     r"do_strn(?:cpy_from|len)_user|check_zeroed_user|(?:rep_)?(?:movs|stos)\w*",
     r"(?:arch_|raw_|instrumented_)?atomic\w*_(?:read|set|add|sub|inc|dec|and|or|xor|xchg|cmpxchg|"

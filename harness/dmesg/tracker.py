@@ -212,16 +212,15 @@ class Tracker:
             if draft is None or not draft.relayed:
                 self._count(len(run.bodies))
                 return True
-        if draft is None:
-            if b"NMI backtrace" in run.text:
-                return False
+        if draft is None:  # nobody's, unless it is a CPU's backtrace for somebody's report
+            taken = b"NMI backtrace" not in run.text
+        else:
+            taken = draft.flows and not draft.silent_since(run.time)
+        if taken:
             self._count(len(run.bodies))
-            return True
-        if not draft.flows or draft.silent_since(run.time):
-            return False
-        self._count(len(run.bodies))
-        draft.take_run(run, base, self._number)
-        return True
+            if draft is not None:
+                draft.take_run(run, base, self._number)
+        return taken
 
     def read(self, block: bytes, begin: int, end: int, base: int, hot: bool) -> None:
         """Take one line. `hot`: it has one of the triggers."""

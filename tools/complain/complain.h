@@ -19,5 +19,6 @@ extern const struct complaint complain_locks[];
 extern const struct complaint complain_memory[];
 extern const struct complaint complain_faults[];
 extern const struct complaint complain_stuck[];
+extern const struct complaint complain_rest[];
 
 #endif /* COMPLAIN_H */

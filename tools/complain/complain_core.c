@@ -20,6 +20,7 @@ static const struct complaint * const groups[] = {
 	complain_memory,
 	complain_faults,
 	complain_stuck,
+	complain_rest,
 };
 
 static struct dentry *folder;

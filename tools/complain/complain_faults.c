@@ -10,6 +10,7 @@
 #include <linux/irq_work.h>
 #include <linux/kernel.h>
 #include <linux/kthread.h>
+#include <linux/objtool.h>
 #include <linux/panic.h>
 #include <linux/sched.h>
 #include <linux/workqueue.h>
@@ -139,6 +140,16 @@ static int complain_opcode(void)
 	return 0;
 }
 
+#ifdef CONFIG_X86
+/* The push faults, and so does the exception, which has no other stack. */
+static int complain_double_fault(void)
+{
+	asm volatile("xorl %%esp, %%esp; pushq $0" : : : "memory");
+	return 0;
+}
+STACK_FRAME_NON_STANDARD(complain_double_fault);
+#endif
+
 #ifdef CONFIG_ARM64
 /* A breakpoint that nobody has asked for. */
 static int complain_breakpoint(void)
@@ -232,6 +243,9 @@ const struct complaint complain_faults[] = {
 	COMPLAINT(protection),
 	COMPLAINT(divide),
 	COMPLAINT(opcode),
+#ifdef CONFIG_X86
+	COMPLAINT(double_fault),
+#endif
 #ifdef CONFIG_ARM64
 	COMPLAINT(breakpoint),
 	COMPLAINT(pc_align),
