@@ -47,6 +47,7 @@ class BootWatch:
 
     def __init__(self) -> None:
         self._booted = False
+        self._began = 0.0
         self._expected = False
         self._first: list[tuple[float, bytes]] = []
         self._probe: list[tuple[float, bytes]] | None = None
@@ -65,6 +66,10 @@ class BootWatch:
         """The byte before which no boot to come is."""
         return self._banner.start if self._banner is not None else math.inf
 
+    def begin(self, time: float) -> None:
+        """The log's first line has this time on its kernel's clock."""
+        self._began = time
+
     def saw(self, splat: Splat) -> None:
         """A machine that died may well restart."""
         self._expected = self._expected or splat.fatal
@@ -73,6 +78,9 @@ class BootWatch:
         """Take one more record."""
         if is_banner(record.body):
             yield from self.close()
+            # The log begins when another kernel has run for a while.
+            if record.time is not None and record.time < self._began - _BACK:
+                self._booted = True
             if self._booted and self._expected:
                 self._first = []
                 self._probe, self._left = [], _PROBE_RECORDS

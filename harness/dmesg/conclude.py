@@ -11,6 +11,7 @@ from harness.dmesg.frames import (
     Frame,
     Stacks,
     Trace,
+    is_nowhere,
     misnamed,
     pc_and_lr,
     plain_name,
@@ -172,7 +173,7 @@ def _candidates(
     if kind.counter:
         counters = [frame for frame in stacks.counters if not frame.nmi]
         pc, lr = pc_and_lr(text)
-        if counters and (pc or not lr):
+        if counters and (pc or not lr) and not is_nowhere(text):
             yield next((frame for frame in counters if not frame.inline), counters[0])
         if lr:
             yield lr

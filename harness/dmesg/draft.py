@@ -61,6 +61,7 @@ class Draft:
         self._flush()
         self.header = len(self.lines)
         self.kind, self.match = kind, match
+        self.prefixed = record.prefixed
         self.died = self.died or kind.oops
         self.join(record, number)
 
@@ -97,24 +98,24 @@ class Draft:
         """The same, for a record in its parts: this runs for nearly every line of a report."""
         if not body:
             return True
-        if (
+        off = (
             time is not None
             and self.time is not None
             and not -_RESTART <= time - self.time <= _SILENCE
-        ):
-            return False
+        )
         if self.finished and not self.panic:
-            if after_end(body):
+            if not off and after_end(body):
                 self._add(body, end, time, number)
             else:
                 self._strangers += 1
             return self._strangers < _STRANGERS_AFTER_END
-        if body[0] in _MARKS and self._is_end(body):
+        if not off and body[0] in _MARKS and self._is_end(body):
             self._add(body, end, time, number)
             self.finished = True
             # panic() prints its own end marker, and nothing of interest follows that.
             return not (self.panic and b"Kernel panic" in body)
-        if in_report(body):
+        # A clock that is off may have lost a digit on the wire.
+        if not off and in_report(body):
             if not self.evident:
                 self.evident = is_evidence(body)
                 self.prefixed = self.prefixed or (self.evident and prefixed)

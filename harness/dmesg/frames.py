@@ -24,7 +24,7 @@ _FRAME = (
     rf"{_BRACKET}{{0,2}}\(?(\? )?({_NAME})\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?\)?"
     rf"(?: \[[^\]\n]{{1,120}}\])?(?: +{_SOURCE})?"
 )
-_INLINE = rf"(?:\[< *inline *>\] ?)?(\? )?({_NAME}) {_SOURCE}(?: \[inline\])?[^\S\n]*$"
+_INLINE = rf"{_BRACKET}{{0,2}}(\? )?({_NAME}) {_SOURCE}(?: \[inline\])?[^\S\n]*$"
 _DECODED = rf"{_BRACKET}?(\? )?({_NAME}) \({_SOURCE}(?=[ )])"
 _INLINE_NAME = 5  # its index among the groups of
 _SYMBOL = re.compile(rf"\s*(?:{_FRAME}|{_INLINE}|{_DECODED})")
@@ -52,7 +52,7 @@ _LINE = re.compile(
 )
 _GROUP = _LINE.groupindex
 _BARE = re.compile(r"[A-Za-z_](?![0-9a-f]*$)[\w.$]*")
-_SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv|localalias|__uniq)\b.*")
+_SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv|localalias|__uniq|cfi_jt)\b.*")
 _CPU = re.compile(
     r"CPU: (?P<cpu>\d{1,5}) (?:UID: \d{1,10} )?PID: (?P<pid>\d{1,10}) Comm: (?P<comm>.{0,24}?) "
     r"(?:Kdump: loaded )?(?:Not tainted|Tainted: (?P<taint>[A-Z ]{1,60}(?: |$)))"
@@ -152,6 +152,11 @@ def pc_and_lr(text: str) -> tuple[Frame | None, Frame | None]:
     return (symbol(match.group(1)), symbol(match.group(2))) if match else (None, None)
 
 
+def is_nowhere(text: str) -> bool:
+    """Whether x86's program counter, the first one, is where no code is."""
+    return text.partition("RIP: 0010:")[2].startswith("0x")
+
+
 def misnamed(text: str) -> frozenset[str]:
     """Functions that no panic came from. A call that doesn't return is the last instruction of its
     function, and dump_backtrace_entry() in arch/arm64/ names what is at the address after it: the
@@ -209,7 +214,7 @@ def read_stacks(text: str) -> Stacks:
 
 _A_REGISTER = ("registers", None)
 _SECTIONS = ("section", "nmi")
-# A program counter in userspace or in no function
+# A blank line, or a program counter that is in no function or in userspace
 _PASSED = ("", "pc")
 
 

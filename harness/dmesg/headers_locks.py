@@ -90,7 +90,7 @@ LOCKING = (
     ),
     Kind(
         T.LOCKDEP,
-        _re(rb"BUG: (?P<what>MAX_[A-Z_]{1,40} too low|looking up invalid subclass)"),
+        _re(rb"BUG: (?P<what>MAX_LOCK_DEPTH too low|looking up invalid subclass)"),
         "BUG: {what}",
         kinds.LOCKS,
         traced=False,
@@ -107,7 +107,7 @@ LOCKING = (
         T.SUSPICIOUS_RCU,
         _re(rb"WARNING: suspicious RCU usage"),
         "WARNING: suspicious RCU usage in {function}",
-        kinds.PLAIN,
+        kinds.LOCKS,
         anchor=_BACKTRACE,
         exact=True,
         detail=_RCU_PLACE,

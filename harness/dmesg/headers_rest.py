@@ -212,6 +212,7 @@ OTHERS = (
         _re(rb"irq (?:\d+: (?P<what>nobody cared)|event \d+: (?P<what2>bogus return value))"),
         "irq: {what}{what2}",
         kinds.PLAIN,
+        nobody=True,
     ),
     # kernel/panic.c; __stack_chk_fail() says who called it
     Kind(
@@ -224,8 +225,15 @@ OTHERS = (
         kinds.MEMORY,
         traced=False,
     ),
-    # anything else that calls itself so, if it brings a stack trace
-    Kind(T.BUG, _re(rb"BUG: (?P<what>.{1,120})"), "BUG: {what}", kinds.MEMORY, weak=True),
+    # anything else that calls itself so, if it brings a stack trace; but not that lockdep's own
+    # tables are full (print_lockdep_off())
+    Kind(
+        T.BUG,
+        _re(rb"BUG: (?!MAX_(?:LOCKDEP|STACK_TRACE)_)(?P<what>.{1,120})"),
+        "BUG: {what}",
+        kinds.MEMORY,
+        weak=True,
+    ),
     Kind(
         T.WARNING, _re(rb"WARNING: (?P<what>.{1,120})"), "WARNING: {what}", kinds.MEMORY, weak=True
     ),

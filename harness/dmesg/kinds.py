@@ -67,7 +67,7 @@ REGISTERED = Skipper(
     sets.REPORTING, r"proc_(?:register|create|mkdir|symlink)\w*|_proc_mkdir|remove_proc_\w+"
 )
 REGISTER = Skipper(sets.REPORTING, sets.REGISTERS)
-LOCKS = Skipper(sets.REPORTING, sets.LOCKS)
+LOCKS = Skipper(sets.REPORTING, sets.LOCKS, sets.USER_COPIES)
 SLEEP = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
 WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.HANGING)
 LEAK = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.ALLOCATING)

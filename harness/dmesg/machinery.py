@@ -68,6 +68,13 @@ REPORTING = _any_of(
     r"_R\w*4core(?:9panicking|6(?:option|result)\d+(?:expect|unwrap)_failed)\w*",
 )
 
+# Copies from and to userspace, which may sleep.
+USER_COPIES = _any_of(
+    r"_*(?:arch_|raw_)?copy_(?:from|to|in)_user(?:_(?:nofault|nmi|inatomic\w*|nocache|flushcache|ll))?|"
+    r"copy_user_(?:generic\w*|enhanced\w*|fast\w*|short\w*|nocache\w*|handle_tail)|"
+    r"_*(?:get|put)_user(?:_\d|_nocheck\w*|_asm\w*)?|_*(?:arch_)?clear_user(?:_\w+)?",
+)
+
 # Small helpers that fail on behalf of their caller.
 PRIMITIVES = _any_of(
     r"_*(?:mem(?:cpy|set|move|cmp|chr|scan)|str(?:n|l|s|r)?(?:len|cpy|cmp|cat|chr|str|dup|"
@@ -78,10 +85,9 @@ PRIMITIVES = _any_of(
     r"(?:arch_|raw_|instrumented_)?atomic\w*_(?:read|set|add|sub|inc|dec|and|or|xor|xchg|cmpxchg|"
     r"try_cmpxchg|fetch|long)\w*|instrument_\w+|(?:arch_|__)*(?:test|set|clear|change)_(?:and_\w+_)?"
     r"bit(?:_unlock|_lock)?|_?find_(?:first|next|last|nth)_(?:\w+_)?bit(?:_le|_wrap)?",
-    r"_*(?:arch_|raw_)?copy_(?:from|to|in)_user(?:_(?:nofault|nmi|inatomic\w*|nocache|flushcache|ll))?|"
-    r"copy_user_(?:generic\w*|enhanced\w*|fast\w*|short\w*|nocache\w*|handle_tail)|skb_(?:put|push)|"
-    r"_*(?:get|put)_user(?:_\d|_nocheck\w*|_asm\w*)?|_*(?:arch_)?clear_user(?:_\w+)?|"
-    r"csum_partial\w*",
+    USER_COPIES,
+    r"csum_partial\w*|skb_(?:put|push|pull)(?:_(?:zero|data))?|"
+    r"simple_(?:read_from|write_to)_buffer|memory_read_from_buffer",
     r"hlist_(?:add|del|move)\w*|__hlist_\w+|"
     r"kasan_check_\w+|_*(?:read|write)_once_size\w*|(?:print_)?hex_dump\w*",
     r"__sanitizer_cov_\w+|(?:clear|copy)_page(?:_(?:rep|erms|orig|mc))?|__fdget\w*|"
@@ -195,7 +201,8 @@ INTERRUPTS = _any_of(
     r"ipi_\w+|do_handle_IPI|flush_smp_call\w*|generic_smp_call\w*|"
     r"_*native_(?:safe_halt|halt|irq_\w+)|default_idle\w*|"
     r"arch_cpu_idle\w*|_*delay(?:_\w+)?|_*const_udelay|_*udelay|_*ndelay|cpu_relax|rep_nop|pv_native_safe_halt|"
-    r"io_serial_\w+|serial\w+|_*console_\w+|_*v?printk\w*|univ8250_\w+|wait_for_\w+|"
+    r"io_serial_\w+|serial_\w+|serial8250_(?:console|put|tx|in|out|handle|default|interrupt)\w*|"
+    r"(?:uart_|_*)console_\w+|_*v?printk\w*|univ8250_\w+|wait_for_\w+|"
     r"arch_local_\w+|_*local_irq_\w+|irqentry_\w+|cpuidle_\w+|acpi_(?:idle|safe_halt)\w*",
 )
 
@@ -213,12 +220,15 @@ SAMPLED = _any_of(
 
 
 # kobjects and what embeds them: the caller's own object was wrong.
-OBJECTS = r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|(?:device|class)_(?:add|put|register|create)\w*"
+OBJECTS = _any_of(
+    r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|(?:device|class)_(?:add|put|register|create)\w*",
+    r"bus_add_\w+|driver_(?:add|register)\w*|_*platform_(?:device|driver)_(?:add|register)\w*",
+)
 
 # Timers, work, RCU callbacks and percpu counters: what their owner asked for too early or too late.
 HANDLES = _any_of(
     r"_*(?:try_to_)?(?:del|add|mod|shutdown)_timer\w*|_*(?:hr)?timer_\w+|"
-    r"detach_(?:timer|if_pending)",
+    r"detach_(?:timer|if_pending)|debug_assert_init",
     r"_*(?:init|insert|queue|flush|cancel|mod|schedule|enable|disable|start_flush)_"
     r"(?:delayed_|rcu_)?work(?:_\w+)?|(?:try_to|work)_grab_pending",
     r"_*call_rcu\w*|debug_rcu_\w+|percpu_counter_\w+|_*vunmap\w*|remove_vm_area",

@@ -64,6 +64,7 @@ class Tracker:
         """Note where timestamps begin; the block begins at byte `base` of the log."""
         if self._stamped is None and (match := ANY_STAMP.search(block)) is not None:
             self._stamped = base + match.start()
+            self._boot.begin(float(match.group().strip(b"[ ]")))
 
     def _is_foreign(self, start: int, prefixed: bool) -> bool:
         return not prefixed and self._stamped is not None and start > self._stamped
@@ -130,6 +131,9 @@ class Tracker:
                 del self._open[draft.caller]
             elif joins:
                 draft.adopt(kind, match, record, self._number)
+        elif _is_summary(draft.kind) and kind.type is draft.kind.type and kind.traced:
+            draft.adopt(kind, match, record, self._number)
+            joins = True
         elif draft.kind is OVERWRITTEN and kind.type is draft.kind.type and not draft.announced:
             joins = True
             draft.absorb(kind, match, record, self._number)
@@ -287,6 +291,11 @@ def _is_announced_by(draft: Draft, kind: Kind) -> bool:
     if not draft.kind.preamble or draft.announced or draft.finished:
         return False
     return kind is CUT_HERE or kind.type in (SplatType.BUG, SplatType.WARNING)
+
+
+def _is_summary(kind: Kind) -> bool:
+    """Whether it only says that there are leaks, which somebody then looks up."""
+    return kind.type is SplatType.MEMORY_LEAK and not kind.traced
 
 
 def _continues(draft: Draft, kind: Kind) -> bool:

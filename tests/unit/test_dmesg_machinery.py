@@ -18,7 +18,8 @@ REPORTS = """
 """
 STRINGS = """
     memcpy __memcpy __pi_memcpy memset_orig memmove_erms __pi_strlen strscpy read_word_at_a_time
-    strncpy_from_user do_strncpy_from_user _copy_from_user __arch_copy_to_user __pi_clear_page
+    strncpy_from_user __pi_memset_generic __pi_memcpy_generic simple_read_from_buffer skb_put_zero
+    do_strncpy_from_user _copy_from_user __arch_copy_to_user __pi_clear_page
     vsnprintf string ip6_string symbol_string format_decode vprintk_emit _printk _dev_err
     __dev_printk netdev_warn _find_next_bit hlist_del_rcu rep_movs_alternative
 """
@@ -28,7 +29,7 @@ LOCKS = """
     owner_on_cpu __mutex_unlock_slowpath rwsem_down_write_slowpath rwsem_spin_on_owner down_read
     up_write __downgrade_write rt_spin_lock __rt_spin_lock rtmutex_spin_on_owner lock_acquire
     __lock_acquire validate_chain check_noncircular print_circular_bug save_trace lock_pin_lock
-    register_lock_class atomic_dec_and_mutex_lock percpu_down_write
+    register_lock_class atomic_dec_and_mutex_lock percpu_down_write _copy_to_user __might_fault
 """
 ALLOCATORS = """
     kmalloc_trace __kmalloc_cache_noprof kmem_cache_alloc_lru_noprof ___slab_alloc kfree
@@ -39,10 +40,16 @@ ALLOCATORS = """
 OWNED = """
     del_timer_sync try_to_del_timer_sync timer_delete_sync __mod_timer detach_if_pending
     hrtimer_start_range_ns __flush_work cancel_work_sync cancel_delayed_work_sync queue_work_on
-    __queue_work try_to_grab_pending __call_rcu_common debug_rcu_head_queue percpu_counter_destroy
+    debug_assert_init __queue_work try_to_grab_pending __call_rcu_common debug_rcu_head_queue
+    percpu_counter_destroy
+"""
+OBJECTS = """
+    sysfs_do_create_link_sd kobject_add_internal device_add bus_add_device bus_add_driver
+    driver_register __platform_driver_register platform_device_add platform_device_register_full
 """
 SAMPLED = """
     rcu_is_watching irq_enter_rcu unwind_next_frame ktime_get sched_clock_cpu preempt_count_add
+    io_serial_in serial8250_console_putchar uart_console_write
     asm_sysvec_apic_timer_interrupt rcu_sched_clock_irq nmi_cpu_backtrace watchdog_timer_fn
 """
 PASSED_OVER = [
@@ -52,6 +59,7 @@ PASSED_OVER = [
     (kinds.OWNER, ALLOCATORS),
     (kinds.FREED, REPORTS + STRINGS + LOCKS + ALLOCATORS),
     (kinds.HANDLE, OWNED),
+    (kinds.OBJECT, OBJECTS),
     (kinds.STUCK, LOCKS + SAMPLED),
     (kinds.WAIT, "schedule io_schedule __mutex_lock rtnl_lock kvfree_rcu_barrier bit_wait_io"),
 ]
@@ -60,6 +68,7 @@ BLAMED = [
     (kinds.FAULT, "__queue_work rb_erase xas_load rtnl_lock lock_sock_nested __wake_up_common"),
     (kinds.FREED, "enqueue_timer __flush_work lock_sock_nested skb_free_head kobject_get crc32_le"),
     (kinds.MEMORY, "kfree _copy_to_iter spin_this string_list_add numbers print_it"),
+    (kinds.STUCK, "serial8250_do_startup zram_reset_device"),
     (kinds.SLEEP, "lock_sock_nested do_con_write handle_it"),
     (kinds.WAIT, "lock_sock_nested nfsd_shutdown jbd2_journal_commit_transaction"),
 ]

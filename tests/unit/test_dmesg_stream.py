@@ -97,6 +97,14 @@ def test_the_same_bug_twice_is_two_splats() -> None:
     assert len(find_splats(log)) == 2
 
 
+@pytest.mark.parametrize("digit", [3, 4])
+def test_a_digit_of_the_time_that_the_wire_lost_does_not_end_a_report(digit: int) -> None:
+    lines = stamp(warning("a_bug", 1), start=3781.5)
+    lines[6] = lines[6][:digit] + lines[6][digit + 1 :]
+    (splat,) = find_splats(joined(lines, FILLER))
+    assert splat.trace == ("caller_of_a_bug", "outer_a_bug") and not splat.corrupted
+
+
 @pytest.mark.parametrize("kept", range(2, 12))
 def test_a_report_that_the_log_cuts_off_is_corrupted(kept: int) -> None:
     (splat,) = find_splats(joined(stamp(warning("a_bug", 1)[:kept])))
@@ -153,6 +161,18 @@ def test_a_reboot_that_nobody_asked_for_is_a_splat() -> None:
     two = [stamp([f"step {at}"], start=0.1 * at + 0.003)[0] for at in range(1, 20)]
     (splat,) = find_splats(joined(boot, one, boot, two))
     assert (splat.type, splat.title) == (SplatType.REBOOT, "unexpected kernel reboot")
+
+
+def test_a_reboot_in_a_log_that_begins_when_the_machine_has_long_run_is_a_splat() -> None:
+    (splat,) = find_splats(joined(stamp(["link up"] * 3, start=911.0), booting(0.0, 30)))
+    assert splat.type is SplatType.REBOOT
+    in_order = stamp(["link up", "reboot: Restarting system"], start=911.0)
+    assert find_splats(joined(in_order, booting(0.0, 30))) == ()
+
+
+def test_a_kernel_whose_clock_does_not_begin_at_nought_boots_once() -> None:
+    lines = ["Booting Linux on physical CPU 0x0", "Linux version 6.12.1 (gcc) #1 SMP", "KASLR"]
+    assert find_splats(joined(stamp(lines, start=3773.5))) == ()
 
 
 def booting(start: float, steps: int) -> list[str]:
@@ -320,3 +340,17 @@ def test_a_leak_that_userspace_reads_from_kmemleak_is_the_kernels_word(caller: s
     ]
     assert [s.corrupted for s in splats] == [False, False]
     assert all(s.trace[1:] and s.text.endswith("caller+0x1/0x2") for s in splats)
+
+
+def test_what_kmemleak_announces_and_userspace_then_reads_is_one_complaint() -> None:
+    log = (
+        b"[   12.000000] kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n"
+        b"# cat /sys/kernel/debug/kmemleak\n"
+        b"unreferenced object 0xffff888101234560 (size 64):\n"
+        b'  comm "sh", pid 12, jiffies 4294943254\n'
+        b"  backtrace:\n"
+        b"    [<00000000a1b2c3d4>] kmalloc_trace+0x1/0x2\n"
+        b"    [<00000000a1b2c3d5>] lose_it+0x1/0x2\n"
+    )
+    (splat,) = find_splats(log)
+    assert (splat.type, splat.function, splat.start) == (SplatType.MEMORY_LEAK, "lose_it", 0)
