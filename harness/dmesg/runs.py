@@ -37,11 +37,17 @@ class _Format:
     def __init__(self, first: bytes, other: bytes, unit: float = 1) -> None:
         # A console ends its lines with two characters, of which each is a newline here.
         body = rb"(?:" + IN_REPORT + rb").*+\n++"
-        over = rb"(?P<over>-{2,4}\[ end trace [0-9a-f]{1,16} \]-{2,4}[^\S\n]*+\n++)"
-        last = other.replace(rb"<last>", rb"<end>") + over
-        self._run = re.compile(first + body + rb"(?:" + other + body + rb")*+(?:" + last + rb")?+")
-        plain = re.sub(rb"\(\?P<\w+>", b"(?:", first)
-        self._bodies = re.compile(rb"^" + plain + rb"(.*\S)", re.MULTILINE)
+        blank = rb"(?:" + other + rb"[^\S\n]*+\n++)"
+        line = other + body
+        over = other + rb"(?P<over>-{2,4}\[ end trace [0-9a-f]{1,16} \]-{2,4}[^\S\n]*+\n++)"
+        self._run = re.compile(
+            first
+            + (body + rb"(?:" + line + rb"|" + blank + rb"++" + line + rb")*+")
+            + (rb"(?:" + blank + rb"*+" + over + rb")?+")
+        )
+        self._prefix = re.compile(first)
+        nameless = re.sub(rb"\(\?P<\w+>", b"(?:", first)
+        self._bodies = re.compile(rb"^" + nameless + rb"(.*\S)", re.MULTILINE)
         self._prefixed = not first.startswith(b"(?!")
         self._timed = b"<time>" in first
         self._called = b"<caller>" in first
@@ -62,12 +68,13 @@ class _Format:
             or (len(lines) > MAX_BODY and max(map(len, bodies)) > MAX_BODY)
         ):
             bodies = []
+        lines = lines.rstrip(b"\n")
         time = None
-        if self._timed:
-            time = float(match["end"] or match["last"] or match["time"]) / self._unit
+        if self._timed and (last := self._prefix.match(lines, lines.rfind(b"\n") + 1)):
+            time = float(last["time"]) / self._unit
         caller = (match["caller"] or b"").strip(b"[ ]") if self._called else b""
         over = match["over"] is not None
-        end = at + len(lines.rstrip(b"\n"))
+        end = at + len(lines)
         return Run(at, end, match.end(), bodies, text, caller, time, self._prefixed, over)
 
 
@@ -83,7 +90,7 @@ _SAVED = rb"(?:" + DECODED + rb"|" + SYSLOG + rb")"
 def _stamped(before: bytes) -> _Format:
     return _Format(
         before + rb"\[ {0,5}(?P<time>(?P<second>\d{1,8})\.\d{6})\] ?+" + _CALLER,
-        before + rb"\[ {0,5}(?P<last>(?P=second)\.\d{6})\] ?+" + _SAME_CALLER,
+        before + rb"\[ {0,5}(?P=second)\.\d{6}\] ?+" + _SAME_CALLER,
     )
 
 
@@ -98,7 +105,7 @@ _OTHERS = (
     _Format(
         rb"\d{1,3},\d{1,20},(?P<time>(?P<second>\d{1,14})\d{6}),[^;,\n]{1,8}"
         rb"(?:,caller=(?P<caller>[TC]\d{1,10})|)(?:,(?!caller)[^;\n]{0,64})?;",
-        rb"\d{1,3},\d{1,20},(?P<last>(?P=second)\d{6}),[^;,\n]{1,8}"
+        rb"\d{1,3},\d{1,20},(?P=second)\d{6},[^;,\n]{1,8}"
         rb"(?(caller),caller=(?P=caller))(?:,(?!caller)[^;\n]{0,64})?;",
         unit=1e6,
     ),

@@ -169,11 +169,11 @@ class Tracker:
         This is push() for the many lines of which all that matters is which report they go to.
         """
         single = at  # up to here, a run was already looked at
-        while at < stop and not self.idle:
+        calm = self._boot.idle and not self._guests
+        while at < stop and (self._open or not self._boot.idle):
             if block[at] == _NEWLINE:
                 at += 1
                 continue
-            calm = self._boot.idle and not self._guests
             if calm and at >= single and (run := find_run(block, at, stop)) is not None:
                 single = run.next
                 if self._take_run(run, base):
@@ -187,6 +187,7 @@ class Tracker:
             at = end + 1
             if not (calm and self._take_line(line, base)):
                 self.read(block, begin, end, base, hot=False)
+                calm = self._boot.idle and not self._guests
 
     def _take_line(self, line: re.Match[bytes], base: int) -> bool:
         """Take a line with printk's own prefix. False: it needs a closer look."""
