@@ -157,16 +157,23 @@ def _main_trace(kind: Kind, text: str, stacks: Stacks) -> Trace | None:
         anchor = kind.anchor.search(text)
         after = text.count("\n", 0, anchor.start()) if anchor else -1
         traces = [trace for trace in traces if trace.line > after] or traces
+    if kind.type is SplatType.RCU_STALL:
+        traces = [trace for trace in traces if not _is_rcus(trace)] or traces
     if not kind.first:
         traces = [trace for trace in traces if trace.called] or traces
     return traces[0] if traces else None
+
+
+def _is_rcus(trace: Trace) -> bool:
+    """Whether it is RCU's own thread that waits there, for want of a CPU."""
+    return any(frame.name == "rcu_gp_kthread" for frame in trace.frames)
 
 
 def _candidates(
     kind: Kind, groups: dict[str, str], stacks: Stacks, trace: Trace | None, text: str
 ) -> Iterator[Frame]:
     """The functions that may be the guilty one, the likeliest first."""
-    named = symbol(groups.get("func") or groups.get("pair", "").split(" / ")[0])
+    named = symbol(groups.get("func", ""))
     if named is not None:
         line = groups.get("line")
         yield named._replace(source=groups["file"], line=int(line)) if line else named

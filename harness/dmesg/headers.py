@@ -168,8 +168,11 @@ SANITIZERS = (
     # kernel/kcsan/report.c
     Kind(
         T.KCSAN,
-        _re(rb"BUG: KCSAN: (?P<what>assert: race|data-race) in (?P<pair>[\w.$]+ / [\w.$]+)"),
-        "KCSAN: {what} in {pair}",
+        _re(
+            rb"BUG: KCSAN: (?P<what>assert: race|data-race) in "
+            rb"(?P<func>[\w.$]+)(?: \[[^\]]{1,64}\])? / (?P<other>[\w.$]+)"
+        ),
+        "KCSAN: {what} in {func} / {other}",
         kinds.MEMORY,
         rule=_EQUALS,
         first=True,

@@ -86,7 +86,7 @@ LOCKING = (
         T.LOCKDEP,
         _re(rb"INFO: (?P<what>trying to register non-static key)"),
         "INFO: {what} in {function}",
-        kinds.LOCKS,
+        kinds.KEYS,
     ),
     Kind(
         T.LOCKDEP,

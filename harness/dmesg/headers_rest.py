@@ -43,7 +43,7 @@ MEMORY = (
     ),
     Kind(
         T.BAD_RSS,
-        _re(rb"BUG: Bad rss-counter state mm:\S+ (?:type:(?P<what>\w+)|idx:)"),
+        _re(rb"BUG: Bad rss-counter state mm:(?P<same>\S+) (?:type:|idx:)"),
         "BUG: Bad rss-counter state",
         kinds.PLAIN,
         traced=False,
@@ -200,7 +200,7 @@ OTHERS = (
     # net/core/dev.c
     Kind(
         T.NETDEVICE,
-        _re(rb"unregister_netdevice: waiting for .{1,32} to become free"),
+        _re(rb"unregister_netdevice: waiting for (?P<same>.{1,32}) to become free"),
         "unregister_netdevice: waiting for device to become free",
         kinds.PLAIN,
         nobody=True,

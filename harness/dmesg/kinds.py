@@ -16,8 +16,9 @@ class Kind(msgspec.Struct, frozen=True):
 
     `pattern` matches the whole beginning of a record's body. Its groups fill the title:
     `func` is a `%pS` symbol, `file` and `line` where it is, `comm`, `pid`, `cpu` whose it is,
-    any other one text. In the title, `{function}` is the guilty function; a title that ends in
-    ` in {function}` loses that part where there is none.
+    `same` what makes one more line of this kind the same complaint, any other one text. In the
+    title, `{function}` is the guilty function; a title that ends in ` in {function}` loses that
+    part where there is none.
     """
 
     type: SplatType
@@ -66,8 +67,13 @@ OBJECT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.OBJECTS)
 REGISTERED = Skipper(
     sets.REPORTING, r"proc_(?:register|create|mkdir|symlink)\w*|_proc_mkdir|remove_proc_\w+"
 )
+URB = Skipper(
+    sets.REPORTING,
+    r"usb_submit_urb|usb_start_wait_urb|usb_internal_control_msg|usb_(?:bulk|control|interrupt)_msg\w*",
+)
 REGISTER = Skipper(sets.REPORTING, sets.REGISTERS)
 LOCKS = Skipper(sets.REPORTING, sets.LOCKS, sets.USER_COPIES)
+KEYS = Skipper(sets.REPORTING, sets.LOCKS, r"lock_sock\w*")
 SLEEP = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
 WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.HANGING)
 LEAK = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.ALLOCATING)

@@ -152,12 +152,13 @@ ALLOCATORS = _any_of(
     r"noprof|preallocated|pool|bulk))*|"
     r"_*percpu_alloc\w*|pcpu_alloc(?:_noprof|_area|_chunk)?|__alloc_percpu\w*|kmemleak_\w+|"
     r"_*create_object|free_large_kmalloc|free_kmem\w*|"
+    r"_*filemap_(?:alloc|get)_folio\w*|pagecache_get_page|find_or_create_page|vma_alloc_folio\w*|"
     r"_*tlb_(?:flush_mmu|finish|batch|remove|gather)\w*",
 )
 
 # Waiting: a task that hangs or sleeps is in there by its own choice.
 WAITING = _any_of(
-    r"_*schedule\w*|__switch_to\w*|context_switch|io_schedule\w*|preempt_\w+|"
+    r"_*synchronize_(?:s?rcu|net)\w*|_*schedule\w*|__switch_to\w*|context_switch|io_schedule\w*|preempt_\w+|"
     r"_*wait_(?:for|on|event|woken)\w*|do_wait_for_common|_*wait_rcu_gp\w*|"
     r"(?:bit_wait|out_of_line_wait)\w*|_*folio_(?:lock|wait)\w*|__lock_page\w*|"
     r"usleep_range\w*|[ms]sleep(?:_\w+)?|do_nanosleep|hrtimer_nanosleep|"

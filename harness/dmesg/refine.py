@@ -104,8 +104,13 @@ _ON_STACK = CallCheck(
     re.compile(r"lookup_object_or_alloc|_*debug_object_\w+"),
     _r(_WARN, "", T.ODEBUG, "WARNING: ODEBUG bug in {function}", kinds.HANDLE),
 )
+_URB = CallCheck(
+    re.compile(r"usb_submit_urb"),
+    _r(_WARN, "", T.WARNING, "WARNING in {function}/usb_submit_urb", kinds.URB),
+)
 # Files with such functions.
 CALL_CHECKS = {
+    "drivers/usb/core/urb.c": _URB,
     "kernel/locking/lockdep.c": _of_caller("", "locking", kinds.LOCKS),
     "mm/util.c": _KMALLOC,
     "mm/slab_common.c": _KMALLOC,

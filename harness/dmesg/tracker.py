@@ -143,7 +143,7 @@ class Tracker:
             draft.absorb(kind, match, record, self._number)
             joins = True
         else:
-            joins = _continues(draft, kind)
+            joins = _continues(draft, kind, match)
             if joins:
                 draft.join(record, self._number)
         return joins
@@ -299,7 +299,7 @@ def _is_summary(kind: Kind) -> bool:
     return kind.type is SplatType.MEMORY_LEAK and not kind.traced
 
 
-def _continues(draft: Draft, kind: Kind) -> bool:
+def _continues(draft: Draft, kind: Kind, match: re.Match[bytes]) -> bool:
     """Whether the header is one more line of what the draft already is."""
     if kind.type is not draft.kind.type:
         return False
@@ -307,5 +307,7 @@ def _continues(draft: Draft, kind: Kind) -> bool:
         return True  # a symboliser repeats the header for each inlined caller
     if kind.type is SplatType.RCU_STALL:
         return not draft.evident  # every CPU that stalls says so
+    if "same" in match.groupdict():
+        return draft.match.groupdict().get("same") == match["same"]
     # what oom-killer and kmemleak say at last
     return kind.type in (SplatType.OUT_OF_MEMORY, SplatType.MEMORY_LEAK) and not kind.traced

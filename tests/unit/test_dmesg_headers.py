@@ -57,6 +57,7 @@ LINES: tuple[tuple[T, str], ...] = (
     (T.LOCKDEP, "WARNING: lock held when returning to user space!"),
     (T.LOCKDEP, "WARNING: kworker/0:1/12 still has locks held!"),
     (T.LOCKDEP, "INFO: trying to register non-static key."),
+    (T.KCSAN, "BUG: KCSAN: data-race in foo [mod] / bar [mod]"),
     (T.LOCKDEP, "BUG: MAX_LOCK_DEPTH too low!"),
     (T.BUG, "BUG: arch topology borken"),
     (T.KOBJECT, "sysfs: cannot create duplicate filename '/bus/platform/devices/foo.0'"),

@@ -35,6 +35,7 @@ ALLOCATORS = """
     kmalloc_trace __kmalloc_cache_noprof kmem_cache_alloc_lru_noprof ___slab_alloc kfree
     kvfree_call_rcu __free_slab discard_slab qlist_free_all __put_partials barn_shrink
     __pcs_replace_empty_main alloc_from_pcs __rmqueue_pcplist get_page_from_freelist
+    filemap_alloc_folio __filemap_get_folio pagecache_get_page
     __alloc_frozen_pages_noprof __folio_put __folio_put_small free_unref_page vfree
 """
 OWNED = """
@@ -61,6 +62,8 @@ PASSED_OVER = [
     (kinds.HANDLE, OWNED),
     (kinds.OBJECT, OBJECTS),
     (kinds.STUCK, LOCKS + SAMPLED),
+    (kinds.SLEEP, "synchronize_rcu __mutex_lock usleep_range_state schedule_timeout"),
+    (kinds.KEYS, "lock_acquire register_lock_class lock_sock_nested"),
     (kinds.WAIT, "schedule io_schedule __mutex_lock rtnl_lock kvfree_rcu_barrier bit_wait_io"),
 ]
 BLAMED = [

@@ -92,6 +92,22 @@ def test_the_same_text_replayed_is_one_splat() -> None:
     assert len(find_splats(log + log)) == 1
 
 
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [
+        ("unregister_netdevice: waiting for {} to become free. Usage count = 2", "lo"),
+        ("BUG: Bad rss-counter state mm:{} type:MM_ANONPAGES val:2", "00000000e6f0fbd1"),
+    ],
+)
+def test_what_is_said_again_of_the_same_thing_is_one_complaint(line: str, other: str) -> None:
+    first, last = line.format("first"), line.format(other)
+    log = joined(
+        *(stamp([text], start=12.0 + 10 * at) for at, text in enumerate((first, first, last)))
+    )
+    one, two = find_splats(log)
+    assert one.title == two.title and one.text.count("first") == 2 and other in two.text
+
+
 def test_the_same_bug_twice_is_two_splats() -> None:
     log = joined(stamp(warning("a_bug", 1)), stamp(warning("a_bug", 1), start=13.0))
     assert len(find_splats(log)) == 2
