@@ -117,13 +117,14 @@ class Trigger(_Dated, kw_only=True):
         return (self.expect if special is None else special) + self.also
 
     def command(self) -> str:
-        """The line of shell that does it."""
+        """The line of shell that does it. Another shell does the deed: it may die of it, and takes
+        with it what its stack still knows."""
         deed = ""
         for how, name in (("lkdtm", self.lkdtm), ("complain", self.complain)):
             if name:
-                deed = f"echo {name} > {_FOLDERS[how]}"
+                deed = f"(echo {name} > {_FOLDERS[how]})"
         if self.also:
-            deed = f"({deed}); sleep 1"  # the shell that does it dies of it
+            deed += "; sleep 1"
         return "; ".join(part for part in (self.before, deed, self.after) if part)
 
 
@@ -175,6 +176,7 @@ def _known(base: Base, variant: str, arch: Arch, cache: Cache, progress: Progres
     """The variant's options, without those that this base has never heard of."""
     version = ".".join(map(str, _number(base.version)))
     names = ("common", variant, f"{variant}-{version}", arch.name, f"{variant}-{arch.name}")
+    names = (*names, f"{arch.name}-{version}")
     paths = [COMPLAIN / f"{name}.config" for name in names]
     text = "\n".join(path.read_text() for path in paths if path.exists())
 
