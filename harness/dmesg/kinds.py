@@ -74,7 +74,9 @@ URB = Skipper(
 REGISTER = Skipper(sets.REPORTING, sets.REGISTERS)
 LOCKS = Skipper(sets.REPORTING, sets.LOCKS, sets.USER_COPIES)
 KEYS = Skipper(sets.REPORTING, sets.LOCKS, r"lock_sock\w*")
-SLEEP = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
+SLEEP = Skipper(
+    *(sets.REPORTING, sets.LOCKS, sets.LOCKERS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
+)
 WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.HANGING)
 LEAK = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.ALLOCATING)
 STUCK = Skipper(

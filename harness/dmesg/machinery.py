@@ -166,6 +166,9 @@ WAITING = _any_of(
     r"blk_execute_rq|rwsem_\w+|lock_page|prepare_to_wait\w*|_*sched_\w+",
 )
 
+# Functions that take a lock of their own kind, which may sleep.
+LOCKERS = r"[a-z]\w*_lock(?:_(?:killable|interruptible))?"
+
 # What a hung task waits in: any lock, also one that has a name of its own.
 HANGING = _any_of(
     r"\w+_lock(?:_(?:killable|interruptible|nested|common|slow\w*|io))?|\w*wait\w*|"

@@ -42,6 +42,14 @@ _REFINEMENTS = (
         "usercopy: kernel memory bug in {function}",
         kinds.OWNER,
     ),
+    # mm/slab_common.c
+    _r(
+        _WARN,
+        r"^kmem_cache_destroy .{1,80}: Slab cache still has objects",
+        T.SLAB,
+        "WARNING: slab cache still has objects in {function}",
+        kinds.OWNER,
+    ),
     _r(_WARN_BUG, r"^VFS: Busy inodes after unmount", T.VFS_BUSY, "VFS: Busy inodes after unmount"),
     _r(_WARN_BUG, r"^CFI failure at ", T.CFI, "CFI failure in {function}"),
     # rcu_sleep_check()

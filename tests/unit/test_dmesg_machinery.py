@@ -62,7 +62,10 @@ PASSED_OVER = [
     (kinds.HANDLE, OWNED),
     (kinds.OBJECT, OBJECTS),
     (kinds.STUCK, LOCKS + SAMPLED),
-    (kinds.SLEEP, "synchronize_rcu __mutex_lock usleep_range_state schedule_timeout"),
+    (
+        kinds.SLEEP,
+        "console_lock rtnl_lock synchronize_rcu __mutex_lock usleep_range_state schedule_timeout",
+    ),
     (kinds.KEYS, "lock_acquire register_lock_class lock_sock_nested"),
     (kinds.WAIT, "schedule io_schedule __mutex_lock rtnl_lock kvfree_rcu_barrier bit_wait_io"),
 ]
