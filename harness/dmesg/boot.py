@@ -67,7 +67,7 @@ class BootWatch:
         return self._banner.start if self._banner is not None else math.inf
 
     def begin(self, time: float) -> None:
-        """The log's first line has this time on its kernel's clock."""
+        """The log's first timestamp."""
         self._began = time
 
     def saw(self, splat: Splat) -> None:
@@ -78,7 +78,7 @@ class BootWatch:
         """Take one more record."""
         if is_banner(record.body):
             yield from self.close()
-            # The log begins when another kernel has run for a while.
+            # The log begins after another kernel's banner.
             if record.time is not None and record.time < self._began - _BACK:
                 self._booted = True
             if self._booted and self._expected:

@@ -174,6 +174,12 @@ def _frame(name: str, source: str | None, line: str | None, inline: bool) -> Fra
     return Frame(name, plain_source(source), int(line), False, inline)
 
 
+_A_REGISTER = ("registers", None)
+_SECTIONS = ("section", "nmi")
+# A blank line, or a program counter that is in no function or in userspace
+_PASSED = ("", "pc")
+
+
 def read_stacks(text: str) -> Stacks:
     """Every stack trace, program counter and the first context in a report."""
     stacks = Stacks([], [])
@@ -210,12 +216,6 @@ def read_stacks(text: str) -> Stacks:
             trace, nmi, strangers = None, False, 0
             called = what == "intro"
     return stacks
-
-
-_A_REGISTER = ("registers", None)
-_SECTIONS = ("section", "nmi")
-# A blank line, or a program counter that is in no function or in userspace
-_PASSED = ("", "pc")
 
 
 # A log that is full of reports says most of the same again and again.

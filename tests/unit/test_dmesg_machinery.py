@@ -50,7 +50,7 @@ OBJECTS = """
 """
 SAMPLED = """
     rcu_is_watching irq_enter_rcu unwind_next_frame ktime_get sched_clock_cpu preempt_count_add
-    io_serial_in serial8250_console_putchar uart_console_write
+    io_serial_in serial8250_console_putchar uart_console_write pl011_console_write
     asm_sysvec_apic_timer_interrupt rcu_sched_clock_irq nmi_cpu_backtrace watchdog_timer_fn
 """
 PASSED_OVER = [
