@@ -73,7 +73,7 @@ URB = Skipper(
 )
 REGISTER = Skipper(sets.REPORTING, sets.REGISTERS)
 LOCKS = Skipper(sets.REPORTING, sets.LOCKS, sets.USER_COPIES)
-KEYS = Skipper(sets.REPORTING, sets.LOCKS, r"lock_sock\w*")
+KEYS = Skipper(sets.REPORTING, sets.LOCKS, sets.HANDLES, r"lock_sock\w*")
 SLEEP = Skipper(
     *(sets.REPORTING, sets.LOCKS, sets.LOCKERS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
 )

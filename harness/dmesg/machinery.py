@@ -206,7 +206,7 @@ INTERRUPTS = _any_of(
     r"_*native_(?:safe_halt|halt|irq_\w+)|default_idle\w*|"
     r"arch_cpu_idle\w*|_*delay(?:_\w+)?|_*const_udelay|_*udelay|_*ndelay|cpu_relax|rep_nop|pv_native_safe_halt|"
     r"io_serial_\w+|serial_\w+|serial8250_(?:console|put|tx|in|out|handle|default|interrupt)\w*|"
-    r"_*console_\w+|\w+_console_(?:write|putchar)\w*|_*v?printk\w*|univ8250_\w+|wait_for_\w+|"
+    r"_*console_\w+|_*v?printk\w*|univ8250_\w+|wait_for_\w+|"
     r"arch_local_\w+|_*local_irq_\w+|irqentry_\w+|cpuidle_\w+|acpi_(?:idle|safe_halt)\w*",
 )
 

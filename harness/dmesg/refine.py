@@ -116,10 +116,15 @@ _URB = CallCheck(
     re.compile(r"usb_submit_urb"),
     _r(_WARN, "", T.WARNING, "WARNING in {function}/usb_submit_urb", kinds.URB),
 )
+_PAGES = CallCheck(
+    re.compile(r"_*alloc_(?:frozen_)?pages\w*"),
+    _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.OWNER),
+)
 # Files with such functions.
 CALL_CHECKS = {
     "drivers/usb/core/urb.c": _URB,
     "kernel/locking/lockdep.c": _of_caller("", "locking", kinds.LOCKS),
+    "mm/page_alloc.c": _PAGES,
     "mm/util.c": _KMALLOC,
     "mm/slab_common.c": _KMALLOC,
     "mm/slub.c": _KMALLOC,

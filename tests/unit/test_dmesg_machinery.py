@@ -50,7 +50,7 @@ OBJECTS = """
 """
 SAMPLED = """
     rcu_is_watching irq_enter_rcu unwind_next_frame ktime_get sched_clock_cpu preempt_count_add
-    io_serial_in serial8250_console_putchar uart_console_write pl011_console_write
+    io_serial_in serial8250_console_putchar console_unlock
     asm_sysvec_apic_timer_interrupt rcu_sched_clock_irq nmi_cpu_backtrace watchdog_timer_fn
 """
 PASSED_OVER = [
@@ -66,7 +66,7 @@ PASSED_OVER = [
         kinds.SLEEP,
         "console_lock rtnl_lock synchronize_rcu __mutex_lock usleep_range_state schedule_timeout",
     ),
-    (kinds.KEYS, "lock_acquire register_lock_class lock_sock_nested"),
+    (kinds.KEYS, "lock_acquire register_lock_class lock_sock_nested __flush_work"),
     (kinds.WAIT, "schedule io_schedule __mutex_lock rtnl_lock kvfree_rcu_barrier bit_wait_io"),
 ]
 BLAMED = [
@@ -74,7 +74,7 @@ BLAMED = [
     (kinds.FAULT, "__queue_work rb_erase xas_load rtnl_lock lock_sock_nested __wake_up_common"),
     (kinds.FREED, "enqueue_timer __flush_work lock_sock_nested skb_free_head kobject_get crc32_le"),
     (kinds.MEMORY, "kfree _copy_to_iter spin_this string_list_add numbers print_it"),
-    (kinds.STUCK, "serial8250_do_startup zram_reset_device"),
+    (kinds.STUCK, "serial8250_do_startup zram_reset_device pl011_console_write"),
     (kinds.SLEEP, "lock_sock_nested do_con_write handle_it"),
     (kinds.WAIT, "lock_sock_nested nfsd_shutdown jbd2_journal_commit_transaction"),
 ]
