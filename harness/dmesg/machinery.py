@@ -118,7 +118,7 @@ LOCKS = _any_of(
     r"_*rt_spin_\w+|rtlock_\w+|rt_(?:read|write)_\w+|_*rwbase_\w+|rtmutex_spin_\w+|"
     r"task_blocks_on_rt_mutex",
     r"_*(?:down|up)(?:_(?:read|write|interruptible|killable|timeout|trylock|nested|non_owner|common|"
-    r"nest_lock))*|_*downgrade_write|_*rwsem_\w+|"
+    r"nest_lock))*|_*(?:down_trylock|up)_console_sem|_*downgrade_write|_*rwsem_\w+|"
     r"_*percpu_(?:down|up|rwsem|init_rwsem)\w*|_*cpus_read_\w+|_*seq(?:count|lock)_\w+|"
     r"_*bit_spin_\w+|_*local_lock\w*|"
     r"_*rcu_(?:read_lock|read_unlock|lock_acquire|lock_release|dereference|lockdep)\w*|"

@@ -25,6 +25,7 @@ STRINGS = """
 """
 LOCKS = """
     _raw_spin_lock_irqsave do_raw_spin_lock debug_spin_lock_before queued_spin_lock_slowpath
+    __down_trylock_console_sem
     __pv_queued_spin_lock_slowpath __mutex_lock mutex_lock_nested mutex_spin_on_owner osq_lock
     owner_on_cpu __mutex_unlock_slowpath rwsem_down_write_slowpath rwsem_spin_on_owner down_read
     up_write __downgrade_write rt_spin_lock __rt_spin_lock rtmutex_spin_on_owner lock_acquire
