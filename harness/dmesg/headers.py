@@ -161,7 +161,7 @@ SANITIZERS = (
         T.KMSAN,
         _re(rb"BUG: KMSAN: (?P<what>[\w -]{1,60}?)(?: in (?P<func>.*))?$"),
         "KMSAN: {what} in {function}",
-        kinds.MEMORY,
+        kinds.UNINIT,
         rule=_EQUALS,
         first=True,
     ),

@@ -67,10 +67,8 @@ OBJECT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.OBJECTS)
 REGISTERED = Skipper(
     sets.REPORTING, r"proc_(?:register|create|mkdir|symlink)\w*|_proc_mkdir|remove_proc_\w+"
 )
-URB = Skipper(
-    sets.REPORTING,
-    r"usb_submit_urb|usb_start_wait_urb|usb_internal_control_msg|usb_(?:bulk|control|interrupt)_msg\w*",
-)
+URB = Skipper(sets.REPORTING, sets.URBS)
+UNINIT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.URBS)
 REGISTER = Skipper(sets.REPORTING, sets.REGISTERS)
 LOCKS = Skipper(sets.REPORTING, sets.LOCKS, sets.USER_COPIES)
 KEYS = Skipper(sets.REPORTING, sets.LOCKS, sets.HANDLES, r"lock_sock\w*")

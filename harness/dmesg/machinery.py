@@ -88,6 +88,9 @@ PRIMITIVES = _any_of(
     USER_COPIES,
     r"csum_partial\w*|skb_(?:put|push|pull)(?:_(?:zero|data))?|"
     r"simple_(?:read_from|write_to)_buffer|memory_read_from_buffer",
+    # lib/iov_iter.c
+    r"_*(?:hash_and_|simple_)?copy_(?:page_|folio_)?(?:to|from)_iter\w*|copy(?:in|out)|"
+    r"copy_(?:to|from)_user_iter",
     r"hlist_(?:add|del|move)\w*|__hlist_\w+|"
     r"kasan_check_\w+|_*(?:read|write)_once_size\w*|(?:print_)?hex_dump\w*",
     r"__sanitizer_cov_\w+|(?:clear|copy)_page(?:_(?:rep|erms|orig|mc))?|__fdget\w*|"
@@ -180,6 +183,12 @@ HANGING = _any_of(
 ALLOCATING = _any_of(
     r"\w*(?:alloc|kmem|slab|strdup|strndup|memdup|asprintf)\w*|idr_get_new\w*|"
     r"list_lru_init\w*|pcpu_create\w*|mmap_region|vm_area_dup",
+)
+
+# Whatever sends a URB on behalf of its caller.
+URBS = (
+    r"usb_submit_urb|usb_start_wait_urb|usb_internal_control_msg|"
+    r"usb_(?:bulk|control|interrupt)_msg\w*"
 )
 
 # Accessors of machine-specific registers: their callers choose the register.

@@ -21,6 +21,7 @@ STRINGS = """
     strncpy_from_user __pi_memset_generic __pi_memcpy_generic simple_read_from_buffer skb_put_zero
     do_strncpy_from_user _copy_from_user __arch_copy_to_user __pi_clear_page
     vsnprintf string ip6_string symbol_string format_decode vprintk_emit _printk _dev_err
+    _copy_to_iter copy_page_from_iter_atomic simple_copy_to_iter
     __dev_printk netdev_warn _find_next_bit hlist_del_rcu rep_movs_alternative
 """
 LOCKS = """
@@ -62,6 +63,8 @@ PASSED_OVER = [
     (kinds.FREED, REPORTS + STRINGS + LOCKS + ALLOCATORS),
     (kinds.HANDLE, OWNED),
     (kinds.OBJECT, OBJECTS),
+    (kinds.URB, "usb_submit_urb usb_start_wait_urb usb_control_msg usb_control_msg_send"),
+    (kinds.UNINIT, "usb_submit_urb _copy_to_iter memcpy"),
     (kinds.STUCK, LOCKS + SAMPLED),
     (
         kinds.SLEEP,
@@ -74,7 +77,7 @@ BLAMED = [
     (kinds.PLAIN, "mutex_lock kmalloc_slab __alloc_pages strlen osq_lock list_lru_add"),
     (kinds.FAULT, "__queue_work rb_erase xas_load rtnl_lock lock_sock_nested __wake_up_common"),
     (kinds.FREED, "enqueue_timer __flush_work lock_sock_nested skb_free_head kobject_get crc32_le"),
-    (kinds.MEMORY, "kfree _copy_to_iter spin_this string_list_add numbers print_it"),
+    (kinds.MEMORY, "kfree iov_iter_advance spin_this string_list_add numbers print_it"),
     (kinds.STUCK, "serial8250_do_startup zram_reset_device pl011_console_write"),
     (kinds.SLEEP, "lock_sock_nested do_con_write handle_it"),
     (kinds.WAIT, "lock_sock_nested nfsd_shutdown jbd2_journal_commit_transaction"),
