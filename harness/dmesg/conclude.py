@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice, takewhile
 
 from harness.dmesg.draft import Draft
 from harness.dmesg.frames import (
@@ -19,6 +20,7 @@ from harness.dmesg.frames import (
     read_stacks,
     symbol,
 )
+from harness.dmesg.headers import CUT_HERE
 from harness.dmesg.kinds import Kind, Refinement
 from harness.dmesg.machinery import first_outside
 from harness.dmesg.records import MAX_BODY
@@ -33,15 +35,16 @@ _NUMBERS = ("pid", "cpu", "line")
 _DIGITS = 10
 # Lines after the header in which its detail is looked for.
 _DETAILS = 12
-_BODY_BEGINS = re.compile(r"^(?:Modules linked in:|CPU: \d|Call [Tt]race:|RIP: )", re.MULTILINE)
+_BODY_BEGINS = re.compile(rb"Modules linked in:|CPU: \d|Call [Tt]race:|RIP: ")
 _HELD_AT = re.compile(r", at: (\S+)")
 # print_lock(): where the lock was asked for that makes the trouble
 _TAKEN_AT = re.compile(
     r"(?:trying to acquire(?: lock)?|takes):\n(?:[^\n]*\n){0,9}?[^\n]*, at: ([\w.$]+)\+0x"
 )
 _FIELDS = re.compile(r"\{(\w+)\}")
+# What the machine says as it dies
+_DIED, _ENDED, _REBOOTS = "Kernel panic - not syncing", "---[ end Kernel panic", "\nRebooting in "
 _RCU_CPU = re.compile(r"(?:rcu: )?\t?(\d+)-[O.][o.]")
-_MACHINE_DIED = ("Kernel panic - not syncing", "---[ end Kernel panic", "\nRebooting in ")
 
 
 def conclude(draft: Draft, cut_short: bool) -> Splat | None:
@@ -88,7 +91,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
         start=draft.start,
         end=draft.end,
         corrupted=corrupted,
-        fatal=any(words in text for words in _MACHINE_DIED),
+        fatal=_DIED in text or _ENDED in text or _REBOOTS in text,
         text=text,
     )
 
@@ -120,11 +123,9 @@ def _refine(kind: Kind, draft: Draft) -> Refinement | None:
     if kind.type is SplatType.PANIC:
         message = _line(draft.lines[header])
     else:
-        message = _lines(draft.lines[header + 1 :])
-        if (body := _BODY_BEGINS.search(message)) is not None:
-            message = message[: body.start()]
-        if header:
-            message = _lines(draft.lines[:header]) + "\n" + message
+        after = takewhile(_is_message, islice(draft.lines, header + 1, None))
+        before = (line for line in draft.lines[:header] if CUT_HERE.pattern.match(line) is None)
+        message = _lines([*before, *after])
     if message:
         for refinement in refinements:
             if refinement.message.search(message):
@@ -140,6 +141,10 @@ def _by_place(kind: Kind, groups: dict[str, str]) -> Refinement | None:
     if check is None or check.function.match(groups.get("func", "")) is None:
         return None
     return check.refinement
+
+
+def _is_message(line: bytes) -> bool:
+    return _BODY_BEGINS.match(line) is None
 
 
 def _line(line: bytes) -> str:

@@ -69,6 +69,7 @@ _NO_RETURN = re.compile(
 )
 # Lines of somebody else in a row, in the middle of a trace.
 _STRANGERS = 3
+_KERNEL_RIP = "RIP: 0010:"
 _USER_SEGMENTS = ("0033", "0023", "002b")
 _TOPDIR = (
     r"(?:arch|block|certs|crypto|drivers|fs|include|init|io_uring|ipc|kernel|lib|mm|net|rust|"
@@ -154,7 +155,8 @@ def pc_and_lr(text: str) -> tuple[Frame | None, Frame | None]:
 
 def is_nowhere(text: str) -> bool:
     """Whether x86's program counter, the first one, is where no code is."""
-    return text.partition("RIP: 0010:")[2].startswith("0x")
+    at = text.find(_KERNEL_RIP)
+    return at >= 0 and text.startswith("0x", at + len(_KERNEL_RIP))
 
 
 def misnamed(text: str) -> frozenset[str]:
