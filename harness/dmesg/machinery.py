@@ -241,7 +241,7 @@ OBJECTS = _any_of(
 # Timers, work, RCU callbacks and percpu counters: what their owner asked for too early or too late.
 HANDLES = _any_of(
     r"_*(?:try_to_)?(?:del|add|mod|shutdown)_timer\w*|_*(?:hr)?timer_\w+|"
-    r"detach_(?:timer|if_pending)|debug_assert_init",
+    r"detach_(?:timer|if_pending)|debug_assert_init|device_release|kobject_\w+",
     r"_*(?:init|insert|queue|flush|cancel|mod|schedule|enable|disable|start_flush)_"
     r"(?:delayed_|rcu_)?work(?:_\w+)?|(?:try_to|work)_grab_pending",
     r"_*call_rcu\w*|debug_rcu_\w+|percpu_counter_\w+|_*vunmap\w*|remove_vm_area",

@@ -133,5 +133,5 @@ CALL_CHECKS = {
         re.compile(r"_*might_(?:sleep|resched)"),
         _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.SLEEP),
     ),
-    "fs/proc/generic.c": _of_caller("", "proc registration", kinds.REGISTERED),
+    "fs/proc/generic.c": _of_caller(r"_*proc_\w+", "proc registration", kinds.REGISTERED),
 }
