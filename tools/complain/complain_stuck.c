@@ -78,10 +78,6 @@ static int complain_hung_task(void)
 	return 0;
 }
 
-/*
- * With a threshold of 3 s the watchdog looks every 3 s, for the first time 3 s
- * after it was set: too early, so that the second time must not be too late.
- */
 static void complain_busy_work(struct work_struct *work)
 {
 	preempt_disable();
