@@ -52,6 +52,8 @@ class _Format:
         self._timed = b"<time>" in first
         self._called = b"<caller>" in first
         self._unit = unit
+        # All prefixes of a run are of one length, if they are of one beginning.
+        self._even = b"<second>" in first and unit == 1
 
     def find(self, block: bytes, at: int, stop: int) -> Run | None:
         """The run that begins here."""
@@ -59,13 +61,16 @@ class _Format:
         if match is None:
             return None
         lines = match.group()
-        bodies: list[bytes] = self._bodies.findall(lines)
+        bodies = self._cut(lines, match) if self._even else []
         text = b"\n".join(bodies)
+        if text.count(b"\n") != len(bodies) - 1:
+            bodies = self._bodies.findall(lines)
+            text = b"\n".join(bodies)
         # Escapes, records in mid-line and very long lines need a closer look.
         if (
             b"\x1b" in lines
             or ANY_STAMP.search(text) is not None
-            or (len(lines) > MAX_BODY and max(map(len, bodies)) > MAX_BODY)
+            or (len(lines) > MAX_BODY and _has_long_line(lines))
         ):
             bodies = []
         lines = lines.rstrip(b"\n")
@@ -76,6 +81,26 @@ class _Format:
         over = match["over"] is not None
         end = at + len(lines)
         return Run(at, end, match.end(), bodies, text, caller, time, self._prefixed, over)
+
+    def _cut(self, lines: bytes, match: re.Match[bytes]) -> list[bytes]:
+        """The bodies, quickly: where all prefixes are the same up to the second, they are of one
+        length. A line whose prefix isn't is still in the body before it."""
+        same = lines[: match.end("second") - match.start()]
+        prefix = self._prefix.match(lines)
+        rest = (prefix.end() if prefix else 0) - len(same)
+        parts = lines[len(same) :].split(b"\n" + same)
+        return [body for part in parts if (body := part[rest:].rstrip())]
+
+
+def _has_long_line(lines: bytes) -> bool:
+    """Whether a line may be longer than what is kept of one."""
+    at = 0
+    while len(lines) - at > MAX_BODY:
+        end = lines.rfind(b"\n", at, at + MAX_BODY)
+        if end < 0:
+            return True
+        at = end + 1
+    return False
 
 
 # A prefix is read to its end, as _record() does: what remains begins neither like a caller nor like
@@ -89,8 +114,14 @@ _SAVED = rb"(?:" + DECODED + rb"|" + SYSLOG + rb")"
 
 def _stamped(before: bytes) -> _Format:
     return _Format(
-        before + rb"\[ {0,5}(?P<time>(?P<second>\d{1,8})\.\d{6})\] ?+" + _CALLER,
-        before + rb"\[ {0,5}(?P=second)\.\d{6}\] ?+" + _SAME_CALLER,
+        before
+        + rb"\[ {0,5}(?P<time>(?P<second>\d{1,8})\.\d{6})\]"
+        + (rb"(?:(?P<caller>\[ {0,6}[TC]\d{1,10}\]) | " + _NO_CALLER + rb")")
+        + _NO_MORE,
+        before
+        + rb"\[ {0,5}(?P=second)\.\d{6}\]"
+        + (rb"(?(caller)(?P=caller) | " + _NO_CALLER + rb")")
+        + _NO_MORE,
     )
 
 
