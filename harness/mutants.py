@@ -20,6 +20,7 @@ from harness.build.kernel import FailedKernel
 from harness.build.workshop import locked_tree
 from harness.errors import UserError
 from harness.hunt import Hunt, Reference
+from harness.interrupt import wait_for
 from harness.job import Site, run_folder, workers_for
 from harness.judge.mutants import Fate, MutantResult, MutantsResult
 from harness.model import INTERRUPTED, BuiltKernel, Cell, Mode, Scenario
@@ -151,7 +152,7 @@ def _hunt_all(
                 if running is not None:
                     hunt, future = running
                     hunt.watch(progress)
-                    future.result()
+                    wait_for([future])
                 running = None
                 if isinstance(made, MutantResult):
                     done(made)

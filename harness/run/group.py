@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Condition
 
 from harness.dmesg import find_splats
+from harness.interrupt import wait_for
 from harness.machine.accel import Accel
 from harness.machine.l1 import L1Failed
 from harness.machine.qemu import Spec
@@ -52,10 +53,8 @@ def run_groups(
     crew = _Crew(runs)
     stopped = ""
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(crew.work) for _ in range(workers)]
         try:
-            for future in as_completed(futures):
-                future.result()
+            wait_for(pool.submit(crew.work) for _ in range(workers))
         except (KeyboardInterrupt, OSError) as error:
             stopped = str(error) or INTERRUPTED
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Event, Lock
@@ -82,22 +83,48 @@ def test_all_outcomes_come_in_the_order_of_the_plan(run) -> None:  # type: ignor
     assert stopped == ""
 
 
-@pytest.mark.parametrize(
-    ("error", "said"), [(KeyboardInterrupt(), "interrupted"), (FULL, "No space left on device")]
-)
-def test_what_ends_a_run_early_leaves_the_cells_that_ran(run, error, said) -> None:  # type: ignore[no-untyped-def]
+def test_a_full_disk_leaves_the_cells_that_ran(run) -> None:  # type: ignore[no-untyped-def]
     ran = []
 
     def fails(asked: Cell) -> Outcome:
         ran.append(asked)
         if len(ran) == 2:
-            raise error
+            raise FULL
         return good(asked)
 
     outcomes, stopped = run(fails)
-    assert said in stopped
+    assert "No space left on device" in stopped
     assert ran[0] in [outcome.cell for outcome in outcomes]
     assert ran[1] not in [outcome.cell for outcome in outcomes]
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_an_interrupt_lets_what_runs_come_to_its_end(
+    run,  # type: ignore[no-untyped-def]
+    which: int,
+    minded: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop = group_module._Crew.stop
+    stopping = Event()
+    ran = []
+
+    def stops(crew: group_module._Crew) -> None:
+        stop(crew)
+        stopping.set()
+
+    def interrupted(asked: Cell) -> Outcome:
+        ran.append(asked)
+        if len(ran) == which:
+            signal.raise_signal(signal.SIGINT)
+            assert stopping.wait(20), "the main thread was not woken"
+        return good(asked)
+
+    monkeypatch.setattr(group_module._Crew, "stop", stops)
+    outcomes, stopped = run(interrupted)
+    assert stopped == "interrupted"
+    assert [outcome.cell for outcome in outcomes] == ran
+    assert len(ran) == which
 
 
 def test_all_threads_run_the_cells_of_one_l1_which_is_booted_once(
