@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice, takewhile
+from itertools import islice
 
 from harness.dmesg.draft import Draft
 from harness.dmesg.frames import (
@@ -123,9 +123,12 @@ def _refine(kind: Kind, draft: Draft) -> Refinement | None:
     if kind.type is SplatType.PANIC:
         message = _line(draft.lines[header])
     else:
-        after = takewhile(_is_message, islice(draft.lines, header + 1, None))
-        before = (line for line in draft.lines[:header] if CUT_HERE.pattern.match(line) is None)
-        message = _lines([*before, *after])
+        lines = [line for line in draft.lines[:header] if CUT_HERE.pattern.match(line) is None]
+        for line in islice(draft.lines, header + 1, None):
+            if _BODY_BEGINS.match(line) is not None:
+                break
+            lines.append(line)
+        message = _lines(lines) if lines else ""
     if message:
         for refinement in refinements:
             if refinement.message.search(message):
@@ -141,10 +144,6 @@ def _by_place(kind: Kind, groups: dict[str, str]) -> Refinement | None:
     if check is None or check.function.match(groups.get("func", "")) is None:
         return None
     return check.refinement
-
-
-def _is_message(line: bytes) -> bool:
-    return _BODY_BEGINS.match(line) is None
 
 
 def _line(line: bytes) -> str:
@@ -181,7 +180,7 @@ def _candidates(
     named = symbol(groups.get("func", ""))
     if named is not None:
         line = groups.get("line")
-        yield named._replace(source=groups["file"], line=int(line)) if line else named
+        yield Frame(named.name, groups["file"], int(line)) if line else named
     if kind.counter:
         counters = [frame for frame in stacks.counters if not frame.nmi]
         pc, lr = pc_and_lr(text)
@@ -247,4 +246,7 @@ def _stalled_cpu(kind: Kind, text: str) -> int | None:
 
 def _number(*values: str | int | None) -> int | None:
     """The first of the values that is there."""
-    return next((int(value) for value in values if value not in (None, "")), None)
+    for value in values:
+        if value is not None and value != "":
+            return int(value)
+    return None

@@ -35,15 +35,6 @@ _REGISTERS = (
     r"(?:[RE](?:[A-D]X|[SD]I|[BSI]P)|R\d\d|ORIG_RAX|[FGDECS]S|CR\d|DR\d|Code|PKRU|EFLAGS|"
     r"x\d{1,2}|sp|lr|pstate)\s?:"
 )
-# Beginnings of most of these lines, which are seldom the same twice
-_REGISTER = frozenset(
-    (
-        *("Code", "ORIG", "PKRU", "CR2:", "FS: ", "CS: ", "DR0:", "DR3:"),
-        *(f"R{name}:" for name in ("AX", "BX", "CX", "DX", "SI", "DI", "BP", "SP")),
-        *(f"R{number:02}:" for number in range(8, 16)),
-        *(f"x{number:<2}:" for number in range(30)),
-    )
-)
 # A line that is not blank, as what it is; what is quickly told from the rest comes first.
 _LINE = re.compile(
     rf"(?:kmemleak: )?+[^\S\n]*+(?:(?P<pc>{_PC})|(?P<intro>{_INTRO})|(?P<registers>{_REGISTERS})|"
@@ -69,6 +60,7 @@ _NO_RETURN = re.compile(
 )
 # Lines of somebody else in a row, in the middle of a trace.
 _STRANGERS = 3
+_DIGITS = frozenset("0123456789abcdef")
 _KERNEL_RIP = "RIP: 0010:"
 _USER_SEGMENTS = ("0033", "0023", "002b")
 _TOPDIR = (
@@ -136,6 +128,8 @@ def plain_source(path: str) -> str:
 def symbol(text: str) -> Frame | None:
     """The function in `%pS` output such as `func+0x12/0x34 [module]`, symbolised or not; None for
     a bare address."""
+    if quick := _quick_frame(text):
+        return quick[1]
     match = _SYMBOL.match(text)
     if match is not None:
         groups = match.groups()
@@ -176,7 +170,16 @@ def _frame(name: str, source: str | None, line: str | None, inline: bool) -> Fra
     return Frame(name, plain_source(source), int(line), False, inline)
 
 
-_A_REGISTER = ("registers", None)
+# Lines that are seldom the same twice, by their first four characters: registers, dumps of memory
+_REGISTER = ("registers", None)
+_DUMP = ("other", None)
+_HEADS: dict[str, tuple[str, Frame | None]] = {
+    **dict.fromkeys(("Code", "ORIG", "PKRU", "CR2:", "FS: ", "CS: ", "DR0:", "DR3:"), _REGISTER),
+    **{f"R{name}:": _REGISTER for name in ("AX", "BX", "CX", "DX", "SI", "DI", "BP", "SP")},
+    **{f"R{number:02}:": _REGISTER for number in range(8, 16)},
+    **{f"x{number:<2}:": _REGISTER for number in range(30)},
+    **dict.fromkeys(("ffff", " fff", ">fff", "fff0", "Obje", "Redz", "Padd"), _DUMP),
+}
 _SECTIONS = ("section", "nmi")
 # A blank line, or a program counter that is in no function or in userspace
 _PASSED = ("", "pc")
@@ -192,8 +195,9 @@ def read_stacks(text: str) -> Stacks:
     trace: Trace | None = None
     called = nmi = False
     strangers = 0
+    known = _HEADS.get
     for number, line in enumerate(text.split("\n")):
-        what, frame = _A_REGISTER if line[:4] in _REGISTER else _read_line(line)
+        what, frame = known(line[:4]) or _read_line(line)
         if frame is not None:
             if nmi:
                 frame = frame._replace(nmi=True)
@@ -220,10 +224,24 @@ def read_stacks(text: str) -> Stacks:
     return stacks
 
 
+def _quick_frame(text: str) -> tuple[str, Frame] | None:
+    """What _LINE and _SYMBOL say of most frames, in half the time."""
+    head, plus, rest = text.partition("+0x")
+    if not plus or rest[:1] not in _DIGITS or ":" in rest:
+        return None
+    name = head.lstrip()
+    what = "frame"
+    if name.startswith("? "):
+        what, name = "guess", name[2:]
+    return (what, Frame(name)) if name.isidentifier() and name.isascii() else None
+
+
 # A log that is full of reports says most of the same again and again.
 @lru_cache(maxsize=4096)
 def _read_line(line: str) -> tuple[str, Frame | None]:
     """What the line is, and the frame on it if it is a frame, a guess or a program counter."""
+    if quick := _quick_frame(line):
+        return quick
     match = _LINE.match(line)
     if match is None:
         return "", None
