@@ -137,10 +137,14 @@ class Draft:
         """Lines that look like a report's all belong to this one."""
         return not self.finished or bool(self.panic)
 
+    def would_take(self, run: Run) -> bool:
+        """Whether all of these lines belong to this report."""
+        return self.flows or all(map(after_end, run.bodies))
+
     def take_run(self, run: Run, base: int, number: int) -> None:
         """Take lines that look like a report's; the block begins at byte `base` of the log."""
         bodies = run.bodies
-        if not self.announced:
+        if self.flows and not self.announced:
             self.announced = is_context(run.text)
             # All context is evidence.
             if not self.evident and (self.announced or is_evidence(run.text)):

@@ -61,7 +61,10 @@ class _Format:
         if match is None:
             return None
         lines = match.group()
-        bodies = self._cut(lines, match) if self._even else []
+        if self._prefixed:
+            bodies = self._cut(lines, match) if self._even else []
+        else:
+            bodies = _stripped(lines.split(b"\n"), 0)
         text = b"\n".join(bodies)
         if text.count(b"\n") != len(bodies) - 1:
             bodies = self._bodies.findall(lines)
@@ -89,7 +92,12 @@ class _Format:
         prefix = self._prefix.match(lines)
         rest = (prefix.end() if prefix else 0) - len(same)
         parts = lines[len(same) :].split(b"\n" + same)
-        return [body for part in parts if (body := part[rest:].rstrip())]
+        return _stripped(parts, rest)
+
+
+def _stripped(lines: list[bytes], begin: int) -> list[bytes]:
+    """What is on the lines from there on, if anything is."""
+    return [body for line in lines if (body := line[begin:].rstrip())]
 
 
 def _has_long_line(lines: bytes) -> bool:

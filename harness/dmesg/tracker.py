@@ -220,7 +220,7 @@ class Tracker:
         if draft is None:  # nobody's, unless it is a CPU's backtrace for somebody's report
             taken = b"NMI backtrace" not in run.text
         else:
-            taken = draft.flows and not draft.silent_since(run.time)
+            taken = draft.would_take(run) and not draft.silent_since(run.time)
         if taken:
             self._count(len(run.bodies))
             if draft is not None:
