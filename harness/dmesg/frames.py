@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from posixpath import normpath
-from typing import NamedTuple
 
 import msgspec
 
@@ -71,7 +70,7 @@ _TOPDIR = (
 _IN_TREE = re.compile(rf"(?:.*?/)?(?!kernel/{_TOPDIR})({_TOPDIR}.*)")
 
 
-class Frame(NamedTuple):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """A function in a stack trace, and its source line if the log has that. `nmi`: an NMI ran it.
     `inline`: it has no frame of its own, only a symboliser knows of it."""
 
@@ -200,7 +199,7 @@ def read_stacks(text: str) -> Stacks:
         what, frame = known(line[:4]) or _read_line(line)
         if frame is not None:
             if nmi:
-                frame = frame._replace(nmi=True)
+                frame = msgspec.structs.replace(frame, nmi=True)
             if what == "pc":
                 stacks.counters.append(frame)
                 if trace is not None and trace.called:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from harness.dmesg.text import strip_escapes
 
@@ -18,7 +19,7 @@ MAX_LINE = 8192
 MAX_BODY = 2048
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One line that was logged. `body` is what printk was given, escapes stripped, bounded."""
 
     start: int

@@ -8,13 +8,14 @@ each line singly.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 from harness.dmesg.lines import IN_REPORT
 from harness.dmesg.records import ANY_STAMP, CTIME, DECODED, MAX_BODY, PHONE, PREFIX, SYSLOG
 
 
-class Run(NamedTuple):
+class Run(msgspec.Struct, frozen=True, gc=False):
     """Lines that may be a report's. `begin` and `end` are where they are in the block, without
     the last newline; from `next` on there are other lines; `text` is the bodies in one; `over`: the
     last one is an end marker. Without bodies, the lines have to be read singly."""
