@@ -239,8 +239,10 @@ def _quick_frame(text: str) -> tuple[str, Frame] | None:
 @lru_cache(maxsize=4096)
 def _read_line(line: str) -> tuple[str, Frame | None]:
     """What the line is, and the frame on it if it is a frame, a guess or a program counter."""
-    if quick := _quick_frame(line):
-        return quick
+    return _quick_frame(line) or _match_line(line)
+
+
+def _match_line(line: str) -> tuple[str, Frame | None]:
     match = _LINE.match(line)
     if match is None:
         return "", None
