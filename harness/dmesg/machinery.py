@@ -20,7 +20,7 @@ REPORTING = _any_of(
     r"(?:__)?dump_stack(?:_lvl)?",
     r"show_(?:stack|regs|trace_log_lvl|regs_print_info)\w*",
     r"(?:dump|unwind)_backtrace\w*",
-    r"__warn(?:_\w+)?|warn_slowpath_\w+|_*report_bug\w*|handle_bug|bug_handler|fixup_bug",
+    r"__warn(?:_(?!thunk)\w+)?|warn_slowpath_\w+|_*report_bug\w*|handle_bug|bug_handler|fixup_bug",
     r"v?panic|nmi_panic|check_panic_on_warn|(?:__)?die(?:_\w+)?|oops_\w+|crash_kexec\w*",
     r"(?:asm_)?exc_\w+|(?:asm_|__)?sysvec_\w+|asm_call_\w+|run_\w+_on_irqstack\w*|do_(?:trap|error_trap|invalid_op|divide_error|"
     r"general_protection|page_fault|user_addr_fault|kern_addr_fault)|_*do_page_fault|"
@@ -60,7 +60,7 @@ REPORTING = _any_of(
     r"report_cfi_failure|handle_cfi_failure|cfi_handler|__cfi_\w+|__x86_indirect_\w+",
     r"lockdep_rcu_suspicious|__report_bad_irq|note_interrupt|handle_irq_event\w*|dump_header|"
     r"oom_kill\w*|out_of_memory|__alloc_pages_may_oom",
-    r"spin_(?:bug|dump)|rwlock_bug|report_usercopy|ex_handler_msr_mce|ex_handler_\w+|"
+    r"spin_(?:bug|dump)|rwlock_bug|report_usercopy|audit_panic|ex_handler_msr_mce|ex_handler_\w+|"
     r"fixup_exception|gp_try_fixup_and_notify|skb_(?:over_|under_)?panic",
     # assertions that are functions, Rust's panics, mm/mempool.c
     r"ass(?:fail|warn)|(?:btrfs_)?assertfail|_*check_element|poison_error",
@@ -98,6 +98,7 @@ PRIMITIVES = _any_of(
     r"(?:hex|ip[46]?(?:_addr|_compressed)?|mac_address|uuid|symbol|escaped|bitmap|fwnode|pointer)"
     r"_string|(?:file_)?dentry_name|bdev_name|widen_string|check_pointer|number|bstr_printf|v?sscanf|"
     r"_*v?printk(?:_(?:emit|store|deferred|default|func|sprint))?|"
+    r"seq_(?:v?printf|put[cs]|put_\w+|write|escape\w*)|sysfs_emit(?:_at)?|"
     r"_*(?:net)?dev_(?:emerg|alert|crit|err|warn|notice|info|v?printk\w*|driver_string)",
 )
 
@@ -151,6 +152,7 @@ ALLOCATORS = _any_of(
     r"post_alloc_hook|_*rmqueue\w*|_*folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
     r"free_the_page|_*free_one_page|free_pcp_prepare|_*alloc_frozen_pages\w*|"
     r"_*folios?_put(?:_refs|_small|_large)?|__put_page|put_page|release_pages|free_pages_and_swap_cache|"
+    r"_*(?:folio_batch|pagevec)_release|filemap_unaccount_folio|unaccount_page_cache_page|"
     r"mempool_(?:alloc|free|create|destroy|init|exit|resize|k?v?malloc|kv?free)(?:_(?:slab|pages|node|"
     r"noprof|preallocated|pool|bulk))*|"
     r"_*percpu_alloc\w*|pcpu_alloc(?:_noprof|_area|_chunk)?|__alloc_percpu\w*|kmemleak_\w+|"
@@ -165,7 +167,7 @@ WAITING = _any_of(
     r"_*wait_(?:for|on|event|woken)\w*|do_wait_for_common|_*wait_rcu_gp\w*|"
     r"(?:bit_wait|out_of_line_wait)\w*|_*folio_(?:lock|wait)\w*|__lock_page\w*|"
     r"usleep_range\w*|[ms]sleep(?:_\w+)?|do_nanosleep|hrtimer_nanosleep|"
-    r"autoremove_wake\w*|bit_wait_\w+|dequeue_task\w*|deactivate_task|(?:try_to_)?block_task|"
+    r"_*s?wake_up\w*|complete(?:_all)?|autoremove_wake\w*|bit_wait_\w+|dequeue_task\w*|deactivate_task|(?:try_to_)?block_task|"
     r"blk_execute_rq|rwsem_\w+|lock_page|prepare_to_wait\w*|_*sched_\w+",
 )
 
@@ -224,7 +226,7 @@ INTERRUPTS = _any_of(
 # stack walks of debugging code.
 SAMPLED = _any_of(
     r"rcu_is_watching|debug_lockdep_rcu_enabled|match_held_lock|preempt_count_(?:add|sub)|"
-    r"in_lock_functions|get_lock_parent_ip|irq_enter\w*|irqtime_\w+",
+    r"in_lock_functions|get_lock_parent_ip|irq_enter\w*|irqtime_\w+|rb_(?:next|prev|first|last)\w*",
     r"(?:native_|pv_)?sched_clock\w*|local_clock\w*|pvclock_\w+|kvm_clock_\w+|ktime_get\w*|read_tsc",
     r"unwind_\w+|arch_stack_walk\w*|orc_\w+|stack_(?:access_ok|depot_\w+|trace_\w+)|deref_stack_\w+|"
     r"update_stack_state|get_stack_info\w*|in_(?:task|irq|entry)_stack|filter_irq_stacks|"
@@ -234,7 +236,8 @@ SAMPLED = _any_of(
 
 # kobjects and what embeds them: the caller's own object was wrong.
 OBJECTS = _any_of(
-    r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|(?:device|class)_(?:add|put|register|create)\w*",
+    r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|(?:device|class)_(?:add|put|register|create|initialize)\w*|"
+    r"cdev_(?:add|del|put|device_\w+)",
     r"bus_add_\w+|driver_(?:add|register)\w*|_*platform_(?:device|driver)_(?:add|register)\w*",
 )
 

@@ -33,7 +33,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 _CALLER = rb"\[ {0,6}(?P<%b>[TC]\d{1,10})\] ?"
 # What the kernels of phones put after the time: level, CPU and task.
 PHONE = (
-    rb"(?:<\d>|c\d{1,2} {1,6}\d{1,7} |\(\d{1,3}\)\[\d{1,7}:[^\]\n]{1,24}\] ?|"
+    rb"(?:<\d>|c\d{1,2} {1,6}\d{1,7} |[ -]?\(\d{1,3}\)\[\d{1,7}:[^\]\n]{1,24}\] ?|"
     rb" ?[A-Z]?\[\d{1,3}: {0,20}[^\]\n:]{1,24}(?::\d{1,3})?: {0,8}\d{1,7}\] ?)"
 )
 _STAMP = (

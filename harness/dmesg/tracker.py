@@ -307,6 +307,8 @@ def _continues(draft: Draft, kind: Kind, match: re.Match[bytes]) -> bool:
         return True  # a symboliser repeats the header for each inlined caller
     if kind.type is SplatType.RCU_STALL:
         return not draft.evident  # every CPU that stalls says so
+    if kind.type is SplatType.WORKQUEUE_LOCKUP:
+        return kind.pattern.match(draft.lines[-1]) is not None  # one for each pool
     if "same" in match.groupdict():
         return draft.match.groupdict().get("same") == match["same"]
     # what oom-killer and kmemleak say at last
