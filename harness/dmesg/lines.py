@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from harness.dmesg.records import NO_PREFIX
+
 END_MARKER = re.compile(rb"-{2,4}\[ end (?:trace|Kernel panic)")
 
 # First words, by the function that prints them.
@@ -50,18 +52,31 @@ _FIRST = frozenset(
     for line in re.sub(r"\n {5,}", " ", _WORDS).strip().split("\n")
     for word in line.split(": ", 1)[1].split()
 )
-_SHAPES = (
-    # frames, trace sections, symbols in brackets, registers
-    rb"\s{0,40}(?:\(?\??\s{0,2}[\w.$]+\+0x[0-9a-f]+|\[<|</?[A-Z]|x\d{1,2}\s*:|"
-    rb"[\w.$]+ \S+\.[chS]:\d+|[\w.$]+ \(\S+\.[chS]:\d+|"
-    # lockdep: held locks, dependency chains, usage, who
-    rb"#\d{1,3}:|->|\{|(?:\d+ )?locks? held by|.{1,40}/\d{1,8} (?:is|just|\[HC)|"
-    # dumps of memory, page tables and tasks
-    rb"[0-9a-f]{4,16}[:>]|>?[0-9a-f]{8,16}|0x[0-9a-f]+-0x|\^|\[[ \d]+\]|\[[0-9a-f]{16}\]|"
-    # rulers and markers, RCU's CPUs
-    rb"={20,}|-{20,}|-{2,4}\[|\d+-[O.]|\()"
-)
-_SHAPE = re.compile(_SHAPES)
+
+
+def _shapes(space: bytes, no_prefix: bytes = b"") -> bytes:
+    """A pattern for what isn't told by its first word. no_prefix: what the shapes that any text
+    may have must not begin with."""
+    return (
+        # frames, trace sections, symbols in brackets, registers
+        space
+        + rb"{0,40}(?:\(?\??"
+        + space
+        + rb"{0,2}[\w.$]+\+0x[0-9a-f]+|\[<|</?[A-Z]|x\d{1,2}"
+        + space
+        + rb"*:|[\w.$]+ \S+\.[chS]:\d+|[\w.$]+ \(\S+\.[chS]:\d+|"
+        # lockdep: held locks, dependency chains, usage, who
+        rb"#\d{1,3}:|->|\{|(?:\d+ )?locks? held by|"
+        + no_prefix
+        + rb".{1,40}/\d{1,8} (?:is|just|\[HC)|"
+        # dumps of memory, page tables and tasks
+        rb"[0-9a-f]{4,16}[:>]|>?[0-9a-f]{8,16}|0x[0-9a-f]+-0x|\^|\[[ \d]+\]|\[[0-9a-f]{16}\]|"
+        # rulers and markers, RCU's CPUs
+        rb"={20,}|-{20,}|-{2,4}\[|\d+-[O.]|" + no_prefix + rb"\()"
+    )
+
+
+_SHAPE = re.compile(_shapes(rb"\s"))
 
 
 def _words() -> bytes:
@@ -73,13 +88,13 @@ def _words() -> bytes:
     return b"(?:" + b"|".join(heads) + rb")(?=\s)"
 
 
-_ON_A_LINE = _SHAPES.replace(rb"\s", rb"[^\S\n]")
-# in_report() for a line that is no end marker, as a pattern for its beginning; most are frames
+# in_report() for a line that is no end marker, as a pattern for its beginning; most are frames.
+# It takes none for a body that is the rest of a prefix.
 IN_REPORT = (
     rb"(?![-=])(?: (?:\? )?+[\w.$]++\+0x[0-9a-f]|[^\S\n]*+"
     + _words()
     + rb"|(?![^\S\n]*+\n)"
-    + _ON_A_LINE
+    + _shapes(rb"[^\S\n]", NO_PREFIX)
     + rb")"
 )
 _AFTER_END = re.compile(

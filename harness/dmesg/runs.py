@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from harness.dmesg.lines import IN_REPORT
-from harness.dmesg.records import ANY_STAMP, CTIME, DECODED, MAX_BODY, PHONE, PREFIX, SYSLOG
+from harness.dmesg.records import ANY_STAMP, CTIME, DECODED, MAX_BODY, NO_PREFIX, PREFIX, SYSLOG
 
 
 class Run(msgspec.Struct, frozen=True, gc=False):
@@ -33,9 +33,10 @@ class Run(msgspec.Struct, frozen=True, gc=False):
 
 class _Format:
     """One way to print lines, by what stands before the body of a run's first line and of the
-    others. The first has the groups `time`, `second` and `caller`, if there are such."""
+    others. The first has the groups `second`, `micro` and `caller`, if there are such, and `same`
+    if all is of one length from there on."""
 
-    def __init__(self, first: bytes, other: bytes, unit: float = 1) -> None:
+    def __init__(self, first: bytes, other: bytes) -> None:
         # A console ends its lines with two characters, of which each is a newline here.
         body = rb"(?:" + IN_REPORT + rb").*+\n++"
         blank = rb"(?:" + other + rb"[^\S\n]*+\n++)"
@@ -50,11 +51,9 @@ class _Format:
         nameless = re.sub(rb"\(\?P<\w+>", b"(?:", first)
         self._bodies = re.compile(rb"^" + nameless + rb"(.*\S)", re.MULTILINE)
         self._prefixed = not first.startswith(b"(?!")
-        self._timed = b"<time>" in first
+        self._timed = b"<second>" in first
         self._called = b"<caller>" in first
-        self._unit = unit
-        # All prefixes of a run are of one length, if they are of one beginning.
-        self._even = b"<second>" in first and unit == 1
+        self._even = b"<same>" in first
 
     def find(self, block: bytes, at: int, stop: int) -> Run | None:
         """The run that begins here."""
@@ -80,7 +79,7 @@ class _Format:
         lines = lines.rstrip(b"\n")
         time = None
         if self._timed and (last := self._prefix.match(lines, lines.rfind(b"\n") + 1)):
-            time = float(last["time"]) / self._unit
+            time = float(last["second"] + b"." + last["micro"])
         caller = (match["caller"] or b"").strip(b"[ ]") if self._called else b""
         over = match["over"] is not None
         end = at + len(lines)
@@ -89,7 +88,7 @@ class _Format:
     def _cut(self, lines: bytes, match: re.Match[bytes]) -> list[bytes]:
         """The bodies, quickly: where all prefixes are the same up to the second, they are of one
         length. A line whose prefix isn't is still in the body before it."""
-        same = lines[: match.end("second") - match.start()]
+        same = lines[: match.end("same") - match.start()]
         prefix = self._prefix.match(lines)
         rest = (prefix.end() if prefix else 0) - len(same)
         parts = lines[len(same) :].split(b"\n" + same)
@@ -112,25 +111,18 @@ def _has_long_line(lines: bytes) -> bool:
     return False
 
 
-# A prefix is read to its end, as _record() does: what remains begins neither like a caller nor like
-# what a phone's kernel puts before the text. Any text may look like a report's line.
-_NO_CALLER = rb"(?!\[ {0,6}[TC]\d)"
-_NO_MORE = rb"(?!" + PHONE + rb")"
-_CALLER = rb"(?:(?P<caller>\[ {0,6}[TC]\d{1,10}\]) ?+|" + _NO_CALLER + rb")" + _NO_MORE
-_SAME_CALLER = rb"(?(caller)(?P=caller) ?+|" + _NO_CALLER + rb")" + _NO_MORE
+# A prefix is read to its end, as _record() does: NO_PREFIX, here or in IN_REPORT.
+_CALLER = rb"(?:(?P<caller>\[ {0,6}[TC]\d{1,10}\]) ?+|)" + NO_PREFIX
+_SAME_CALLER = rb"(?(caller)(?P=caller) ?+|)" + NO_PREFIX
 _SAVED = rb"(?:" + DECODED + rb"|" + SYSLOG + rb")"
 
 
 def _stamped(before: bytes) -> _Format:
     return _Format(
         before
-        + rb"\[ {0,5}(?P<time>(?P<second>\d{1,8})\.\d{6})\]"
-        + (rb"(?:(?P<caller>\[ {0,6}[TC]\d{1,10}\]) | " + _NO_CALLER + rb")")
-        + _NO_MORE,
-        before
-        + rb"\[ {0,5}(?P=second)\.\d{6}\]"
-        + (rb"(?(caller)(?P=caller) | " + _NO_CALLER + rb")")
-        + _NO_MORE,
+        + rb"(?P<same>\[ {0,5}(?P<second>\d{1,8})\.)(?P<micro>\d{6})"
+        + rb"(?P<rest>\](?:(?P<caller>\[ {0,6}[TC]\d{1,10}\]) | ))",
+        before + rb"(?P=same)\d{6}(?P=rest)",
     )
 
 
@@ -143,11 +135,10 @@ _OTHERS = (
     _stamped(_SAVED),
     # /dev/kmsg
     _Format(
-        rb"\d{1,3},\d{1,20},(?P<time>(?P<second>\d{1,14})\d{6}),[^;,\n]{1,8}"
+        rb"\d{1,3},\d{1,20},(?P<second>\d{1,14})(?P<micro>\d{6}),[^;,\n]{1,8}"
         rb"(?:,caller=(?P<caller>[TC]\d{1,10})|)(?:,(?!caller)[^;\n]{0,64})?;",
         rb"\d{1,3},\d{1,20},(?P=second)\d{6},[^;,\n]{1,8}"
         rb"(?(caller),caller=(?P=caller))(?:,(?!caller)[^;\n]{0,64})?;",
-        unit=1e6,
     ),
     # no time
     _Format(rb"<\d{1,3}>", rb"<\d{1,3}>"),
