@@ -6,6 +6,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from heapq import heappop, heapreplace
 from pathlib import Path
 from threading import Lock
 
@@ -96,15 +97,18 @@ def opened(
 def spread(cells: Sequence[Cell]) -> list[Cell]:
     """Order cells so that the first ones differ in scenario, mode, backing and mapping."""
     used: dict[str, int] = defaultdict(int)
-    left, ordered = list(cells), []
+    words = [(cell.scenario, cell.mode, cell.backing, cell.mapping) for cell in cells]
+    ordered = []
+    # How often a cell's words were used, when it was last counted: that only grows.
+    left = [(0, number) for number in range(len(cells))]
     while left:
-        cell = min(left, key=lambda cell: sum(used[word] for word in _words(cell)))
-        left.remove(cell)
-        ordered.append(cell)
-        for word in _words(cell):
+        counted, number = left[0]
+        count = sum([used[word] for word in words[number]])
+        if count > counted:
+            heapreplace(left, (count, number))
+            continue
+        heappop(left)
+        ordered.append(cells[number])
+        for word in words[number]:
             used[word] += 1
     return ordered
-
-
-def _words(cell: Cell) -> tuple[str, ...]:
-    return cell.scenario, cell.mode, cell.backing, cell.mapping
