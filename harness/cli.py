@@ -38,7 +38,7 @@ _GUEST_IMAGES = _PROJECT / "guest-images"
 _VERSION, _SERIES, _ARCH = "6.12", "noref", "x86_64"
 
 # 100 columns where there is no terminal to ask: the width that the table is made for.
-_WIDTH = None if sys.stdout.isatty() else 100
+_WIDTH = None if sys.stdout and sys.stdout.isatty() else 100
 
 
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import FileIO
+from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,8 @@ from harness.source.lines import line_owners
 from harness.source.series import read_series
 
 _STDIN = "-"
+# As a shell has it for a command that SIGPIPE ended
+_EXIT_UNHEARD = 141
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -103,11 +106,20 @@ def _patches(series: str, vmlinux: Path) -> tuple[Patch, ...]:
     return built
 
 
+class _Unreadable(Exception):
+    """A log can't be read; error: why."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error)
+        self.why = error.strerror or type(error).__name__
+
+
 class _Json:
     """An object for each file, on a line of its own, written bit by bit."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self.found = False
 
     def begin(self, name: str) -> None:
         self._write(b'{"file":' + msgspec.json.encode(name) + b',"splats":[')
@@ -127,6 +139,7 @@ class _Json:
     @staticmethod
     def _write(data: bytes) -> None:
         sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
 
 
 class _Plain:
@@ -134,6 +147,7 @@ class _Plain:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self.found = False
 
     def begin(self, name: str) -> None:
         self._name = name
@@ -168,29 +182,41 @@ def _printable(text: str) -> str:
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[BinaryIO | FileIO]:
+def _opened(file: str) -> Iterator[BinaryIO | RawIOBase]:
+    # Unbuffered: the reader takes big blocks, and a pipe's lines should be seen at once.
     if file == _STDIN:
-        yield sys.stdin.buffer
+        if sys.stdin is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        yield getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     else:
-        # Unbuffered: the reader takes big blocks, and a pipe's lines should be seen at once.
         with Path(file).open("rb", buffering=0) as stream:
             yield stream
 
 
-def _read(file: str, out: _Json | _Plain) -> int:
-    """Show a file's splats; how many there are."""
+def _splats(file: str) -> Iterator[Splat | None]:
+    """Yield None once the file turns out to be one that can be read, then its splats."""
+    try:
+        with _opened(file) as stream:
+            stream.read(0)  # a folder fails here
+            yield None
+            yield from iter_splats(stream)
+    except OSError as error:
+        raise _Unreadable(error) from error
+
+
+def _read(file: str, out: _Json | _Plain) -> None:
+    """Show a file's splats."""
+    splats = _splats(file)
+    next(splats)
+    out.begin(clean_text(os.fsencode(file), 4096))
     count = 0
-    with _opened(file) as stream:
-        first = stream.read(0)  # a folder fails here, before anything is shown
-        assert first == b""
-        out.begin(clean_text(os.fsencode(file), 4096))
-        try:
-            for splat in iter_splats(stream):
-                count += 1
-                out.splat(splat)
-        finally:
-            out.end(count)
-    return count
+    try:
+        for splat in filter(None, splats):
+            count += 1
+            out.found = True
+            out.splat(splat)
+    finally:
+        out.end(count)
 
 
 @click.command()
@@ -211,23 +237,21 @@ def dmesg(files: tuple[str, ...], as_json: bool, vmlinux: Path | None, series: s
     status = EXIT_OK
     if series and not vmlinux:
         raise click.UsageError("--series says which patch a source line is from: add --vmlinux")
+    if sys.stdout is None:
+        raise UserError("showing what is in the logs", "standard output is closed", "open it")
     sources = Sources(vmlinux, series)
     out = _Json(sources) if as_json else _Plain(sources)
     try:
         for file in files or (_STDIN,):
             try:
-                if _read(file, out) and status == EXIT_OK:
-                    status = EXIT_FINDINGS
-            except BrokenPipeError:
-                raise
-            except OSError as error:
+                _read(file, out)
+            except _Unreadable as error:
                 name = _printable(clean_text(os.fsencode(file), 4096))
-                why = error.strerror or type(error).__name__
-                click.echo(f"noref: reading the log {name}: {why}", err=True)
+                click.echo(f"noref: reading the log {name}: {error.why}", err=True)
                 status = EXIT_USER
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = status or EXIT_FINDINGS
-    return status
+        status = status or (EXIT_OK if out.found else _EXIT_UNHEARD)
+    return status or (EXIT_FINDINGS if out.found else EXIT_OK)

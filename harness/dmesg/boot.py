@@ -95,6 +95,8 @@ class BootWatch:
             self._off = 1
         elif self._probe is not None:
             self._left -= 1
+            if b"elfcorehdr=" in record.body:
+                self._banner = None  # the kernel that was loaded for a crash
             if self._banner is not None and self._is_guest(record):
                 self._probe = self._banner = None
                 self._expected = False

@@ -41,9 +41,13 @@ _HELD_AT = re.compile(r", at: (\S+)")
 _TAKEN_AT = re.compile(
     r"(?:trying to acquire(?: lock)?|takes):\n(?:[^\n]*\n){0,9}?[^\n]*, at: ([\w.$]+)\+0x"
 )
+_NAMES = ("func", "other")
 _FIELDS = re.compile(r"\{(\w+)\}")
 # What the machine says as it dies
-_DIED, _ENDED, _REBOOTS = "Kernel panic - not syncing", "---[ end Kernel panic", "\nRebooting in "
+_LAST_WORDS = (
+    *("Kernel panic - not syncing", "---[ end Kernel panic", "\nRebooting in "),
+    "PANIC: early exception",
+)
 _RCU_CPU = re.compile(r"(?:rcu: )?\t?(\d+)-[O.][o.]")
 
 
@@ -91,7 +95,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
         start=draft.start,
         end=draft.end,
         corrupted=corrupted,
-        fatal=_DIED in text or _ENDED in text or _REBOOTS in text,
+        fatal=draft.killed or bool(draft.panic) or any(last in text for last in _LAST_WORDS),
         text=text,
     )
 
@@ -220,6 +224,8 @@ def _title(template: str, function: str, groups: dict[str, str]) -> str:
         if name == "function":
             return function
         value = groups.get(name, "")
+        if name in _NAMES:
+            return plain_name(value)
         return value if name == "cache" else stable(value)
 
     title = template.replace("{function}", function)

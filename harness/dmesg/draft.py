@@ -27,7 +27,12 @@ _RESTART = 5.0
 # What end markers and rules begin with.
 _MARKS = b"-="
 
-_END_TRACE = re.compile(rb"-{2,4}\[ end (?:trace|Kernel panic)")
+# The last lines of a task's stack
+_OUTERMOST = re.compile(
+    rb"\s*(?:</TASK>|(?:ret_from_fork|entry_SYSCALL|secondary_startup|el0t?_)\w*\+0x|R13: )"
+)
+# A trace follows that somebody asked for.
+_ASKED_FOR = (b"sysrq:", b"FAULT_INJECTION:")
 
 
 class Draft:
@@ -47,6 +52,8 @@ class Draft:
         self._room = _MAX_BYTES
         self.extra: list[re.Match[bytes]] = []
         self.died = kind.oops
+        # the machine restarted in the middle of it
+        self.killed = False
         self.finished = False
         self.panic = b""
         # more than a line that looks like a header
@@ -90,19 +97,11 @@ class Draft:
         if time is not None:
             self.time = time
 
-    def offer(self, record: Record, number: int) -> bool:
-        """Take the record if it may belong to the report. False: the report was over before it."""
-        return self.take(record.body, record.end, record.time, record.prefixed, number)
-
     def take(self, body: bytes, end: int, time: float | None, prefixed: bool, number: int) -> bool:
-        """The same, for a record in its parts: this runs for nearly every line of a report."""
+        """Take the record if it may belong to the report. False: the report was over before it."""
         if not body:
             return True
-        off = (
-            time is not None
-            and self.time is not None
-            and not -_RESTART <= time - self.time <= _SILENCE
-        )
+        off = self.silent_since(time)
         if self.finished and not self.panic:
             if not off and after_end(body):
                 self._add(body, end, time, number)
@@ -125,7 +124,13 @@ class Draft:
             return True
         self._strangers += 1
         self._waiting.append(body)
-        return self._strangers < _STRANGERS
+        asked_for = not self.announced and body.startswith(_ASKED_FOR)
+        return self._strangers < _STRANGERS and not asked_for
+
+    @property
+    def is_rounded_off(self) -> bool:
+        """Whether all may have been said: what comes now may be another report."""
+        return self.evident and _OUTERMOST.match(self.lines[-1]) is not None
 
     @property
     def relayed(self) -> bool:

@@ -44,11 +44,13 @@ _GROUP = _LINE.groupindex
 _BARE = re.compile(r"[A-Za-z_](?![0-9a-f]*$)[\w.$]*")
 _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm|lto_priv|localalias|__uniq|cfi_jt)\b.*")
 _CPU = re.compile(
-    r"CPU: (?P<cpu>\d{1,5}) (?:UID: \d{1,10} )?PID: (?P<pid>\d{1,10}) Comm: (?P<comm>.{0,24}?) "
+    r"CPU: (?P<cpu>\d{1,5}) (?:UID: \d{1,10} )?PID: (?P<pid>\d{1,10}) Comm: (?P<comm>.{0,40}?) "
     r"(?:Kdump: loaded )?(?:Not tainted|Tainted: (?P<taint>[A-Z ]{1,60}(?: |$)))"
 )
 # sched_show_task()
-_TASK = re.compile(r"^task:(?P<comm>.{1,24}?) +state:.{0,60}?pid:(?P<pid>\d{1,10})", re.MULTILINE)
+_TASK = re.compile(
+    r"^task:(?P<comm>.{1,24}?) +state:.{0,60}?(?<!p)pid: {0,6}(?P<pid>\d{1,10})", re.MULTILINE
+)
 # __show_regs() in arch/arm64/kernel/process.c
 _PC_LR = re.compile(r"^[ \t]{0,8}pc : (.*)\n[ \t]{0,8}lr : (.*)", re.MULTILINE)
 # Calls that don't return, and frames at their callers' ends

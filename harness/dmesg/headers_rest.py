@@ -101,6 +101,13 @@ MEMORY = (
         kinds.OWNER,
         traced=False,
     ),
+    # warn_alloc() in mm/page_alloc.c
+    Kind(
+        T.OUT_OF_MEMORY,
+        _re(rb"(?P<comm>.{1,24}): page allocation failure: order:\d"),
+        "page allocation failure in {function}",
+        kinds.LEAK,
+    ),
     # mm/oom_kill.c
     Kind(
         T.OUT_OF_MEMORY,
@@ -224,6 +231,13 @@ OTHERS = (
         "kernel panic: {what}",
         kinds.MEMORY,
         traced=False,
+    ),
+    # include/linux/maple_tree.h
+    Kind(
+        T.BUG,
+        _re(rb"BUG at (?P<func>\w+):(?P<line>\d+) \(\d+\)$"),
+        "BUG in {function}",
+        kinds.MEMORY,
     ),
     # anything else that calls itself so, if it brings a stack trace; but not that lockdep's own
     # tables are full (print_lockdep_off())

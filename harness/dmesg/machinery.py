@@ -87,7 +87,7 @@ PRIMITIVES = _any_of(
     r"bit(?:_unlock|_lock)?|_?find_(?:first|next|last|nth)_(?:\w+_)?bit(?:_le|_wrap)?",
     USER_COPIES,
     r"csum_partial\w*|skb_(?:put|push|pull)(?:_(?:zero|data))?|"
-    r"simple_(?:read_from|write_to)_buffer|memory_read_from_buffer",
+    r"simple_(?:read_from|write_to)_buffer|memory_read_from_buffer|_*regmap_\w+",
     # lib/iov_iter.c
     r"_*(?:hash_and_|simple_)?copy_(?:page_|folio_)?(?:to|from)_iter\w*|copy(?:in|out)|"
     r"copy_(?:to|from)_user_iter",
@@ -236,7 +236,7 @@ SAMPLED = _any_of(
 
 # kobjects and what embeds them: the caller's own object was wrong.
 OBJECTS = _any_of(
-    r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|(?:device|class)_(?:add|put|register|create|initialize)\w*|"
+    r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|create_dir|(?:device|class)_(?:add|put|register|create|initialize)\w*|"
     r"cdev_(?:add|del|put|device_\w+)",
     r"bus_add_\w+|driver_(?:add|register)\w*|_*platform_(?:device|driver)_(?:add|register)\w*",
 )

@@ -31,10 +31,12 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 _CALLER = rb"\[ {0,6}(?P<%b>[TC]\d{1,10})\] ?"
-# What the kernels of phones put after the time: level, CPU and task.
+# What the kernels of phones put after the time: level, CPU and task; what a journal does.
 PHONE = (
     rb"(?:<\d>|c\d{1,2} {1,6}\d{1,7} |[ -]?\(\d{1,3}\)\[\d{1,7}:[^\]\n]{1,24}\] ?|"
-    rb" ?[A-Z]?\[\d{1,3}: {0,20}[^\]\n:]{1,24}(?::\d{1,3})?: {0,8}\d{1,7}\] ?)"
+    rb" ?[A-Z]?\[\d{1,3}: {0,20}[^\]\n:]{1,24}(?::\d{1,3})?: {0,8}\d{1,7}\] ?|"
+    # journalctl -o short-monotonic
+    rb"[\w.-]{1,64} kernel: ?)"
 )
 # What begins neither like a caller nor like that.
 NO_PREFIX = rb"(?!\[ {0,6}[TC]\d|" + PHONE + rb")"
@@ -50,11 +52,13 @@ _CLOCK = rb"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}"
 CTIME = rb"\[" + _CLOCK + rb"\] ?+"
 DECODED = rb"kern {0,3}:\w{4,6} {0,3}: (?:" + CTIME + rb")?+"
 SYSLOG = (
-    rb"(?:\w{3} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6})?|\d{4}-\d\d-\d\dT[\d:.,+Z-]{8,32}) "
-    rb"\S{1,64} kernel: ?+"
+    rb"(?:\w{3} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6})?|\d{4}-\d\d-\d\d[T ][\d:.,+Z-]{8,32}|"
+    rb"\w{3} \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? [\w:+-]{1,6}|\d{9,11}\.\d{6}) "
+    rb"\S{1,64} kernel(?:\[\d{1,7}\])?: ?+"
 )
 # dmesg --time-format iso, delta and reltime; logcat
 _OTHERS = (
+    rb"\[\w{3} ?\d{1,2} \d\d:\d\d\] ?|"
     rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d |"
     rb"\[ {0,5}\d{1,8}\.\d{6} < {0,6}\d{1,8}\.\d{6}>\] ?|\[ {0,5}\+\d{1,8}\.\d{6}\] ?|"
     rb"\d\d-\d\d \d\d:\d\d:\d\d\.\d{3,6} (?: {0,8}\w{1,16}){1,2} {1,8}\d{1,8} [VDIWEF] "
@@ -75,6 +79,8 @@ _PREFIX = re.compile(
 PREFIX = re.sub(rb"\(\?P<\w+>", b"(?:", _PREFIX.pattern)
 STAMP = re.compile(_STAMP)
 ANY_STAMP = re.compile(rb"\[ {0,5}\d{1,8}\.\d{6}\]")
+# What may stand before printk's own prefix: an outer clock, or what stores logs
+_OUTER = re.compile(rb"[\dTZ:.,+ <>-]{0,40}|" + DECODED + rb"|" + SYSLOG)
 # What tells a record's beginning in mid-line, and where that record begins.
 GLUE = re.compile(rb"\[ {0,5}\d{1,8}\.\d{6}\](?= |\[)")
 _GLUED = re.compile(rb"(?:<\d{1,3}>)?" + GLUE.pattern)
@@ -88,6 +94,15 @@ PLAIN_LINE = re.compile(
 )
 _TIMES = ("time", "dtime", "stime")
 _CALLERS = ("caller", "kmsg", "ccaller", "dcaller", "scaller", "ocaller")
+
+
+def first_stamp(block: bytes) -> re.Match[bytes] | None:
+    """The first timestamp that begins a record; other text may have such numbers, too."""
+    for match in ANY_STAMP.finditer(block):
+        begin = block.rfind(b"\n", 0, match.start()) + 1
+        if _OUTER.fullmatch(block, begin, match.start()) is not None:
+            return match
+    return None
 
 
 def split_line(line: bytes, start: int) -> Sequence[Record]:

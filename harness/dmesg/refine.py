@@ -23,7 +23,13 @@ def _r(
 
 _REFINEMENTS = (
     # lib/refcount.c
-    _r(_WARN, r"^refcount_t: ", T.REFCOUNT, "WARNING: refcount bug in {function}"),
+    _r(
+        _WARN,
+        r"^refcount_t: ",
+        T.REFCOUNT,
+        "WARNING: refcount bug in {function}",
+        kinds.COUNTED,
+    ),
     # lib/debugobjects.c
     _r(_WARN, r"^ODEBUG: ", T.ODEBUG, "WARNING: ODEBUG bug in {function}", kinds.HANDLE),
     # lib/kobject.c

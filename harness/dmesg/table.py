@@ -35,7 +35,13 @@ TRIGGERS = (
     *(b"suspected memory leaks", b"initialized object", b"Insufficient stack"),
     *(b"SError Interrupt", b"Bad mode in", b"nVHE hyp ", b"Kernel memory ", b"kernel memory "),
     *(b"MSR access error", b"nobody cared", b"CFI failure", b"Corrupted page table"),
-    *(b"inconsistent lock state", b"Linux version", b"reboot: ", b"kexec_core"),
+    *(
+        b"page allocation failure",
+        b"inconsistent lock state",
+        b"Linux version",
+        b"reboot: ",
+        b"kexec_core",
+    ),
     *(
         b" duplicate filename",
         b"single bit error",
@@ -60,13 +66,13 @@ _NOT_SYNCING = rb"Kernel panic - not syncing: "
 # panic() messages that only say what becomes of a complaint before: of any, or of a dead task.
 _AFTER_ANY = re.compile(
     _NOT_SYNCING + rb"(?:.{0,60}panic_on_\w+ set|.{0,60}system warned too often|kasan\.fault=|"
-    rb"kmsan\.panic|hung_task: blocked tasks|softlockup: hung tasks|RCU Stall|Hard LOCKUP|"
-    rb"Out of memory: |System is deadlocked on memory)"
+    rb"kfence\.fault=|kmsan\.panic|workqueue: |hung_task: blocked tasks|softlockup: hung tasks|"
+    rb"RCU Stall|Hard LOCKUP|Out of memory: |System is deadlocked on memory)"
 )
 _AFTER_DEATH = re.compile(
     _NOT_SYNCING + rb"(?:(?:.{0,60}: )?Fatal exception|Machine halted|kernel stack overflow|"
     rb"Asynchronous SError|Unhandled exception|bad mode|.{0,30}stack guard hit|HYP panic|BUG!|"
-    rb"Attempted to kill|Aiee, killing interrupt)"
+    rb"Attempted to kill|Aiee, killing interrupt|Oopsed too often)"
 )
 
 

@@ -13,8 +13,10 @@ _ESCAPE = re.compile(
 # C1 controls act like escapes in some terminals once they are decoded.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _CONTROL_BYTES = bytes(byte for byte in (*range(0x20), 0x7F) if byte not in b"\n\t")
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]*|\b(?=[0-9a-f]*[0-9])[0-9a-f]{8,}\b|\(ptrval\)|\(null\)")
-_NUMBER = re.compile(r"\b\d+\b")
+_ADDRESS = re.compile(
+    r"\b0x[0-9a-fA-F]*|\b(?=[0-9a-f]*[0-9])[0-9a-f]{8,}\b|\(_*ptrval_*\)|\(null\)"
+)
+_NUMBER = re.compile(r"(?:\b|(?<=\bCPU))\d+\b")
 
 
 def strip_escapes(data: bytes) -> bytes:

@@ -14,10 +14,10 @@ from harness.dmesg.conclude import conclude
 from harness.dmesg.draft import Draft
 from harness.dmesg.kinds import Kind
 from harness.dmesg.records import (
-    ANY_STAMP,
     GLUE,
     PLAIN_LINE,
     Record,
+    first_stamp,
     split_line,
 )
 from harness.dmesg.runs import Run, find_run
@@ -62,7 +62,7 @@ class Tracker:
 
     def look(self, block: bytes, base: int) -> None:
         """Note where timestamps begin; the block begins at byte `base` of the log."""
-        if self._stamped is None and (match := ANY_STAMP.search(block)) is not None:
+        if self._stamped is None and (match := first_stamp(block)) is not None:
             self._stamped = base + match.start()
             self._boot.begin(float(match.group().strip(b"[ ]")))
 
@@ -74,10 +74,10 @@ class Tracker:
         self._count(1)
         if not self._boot.idle or (hot and is_about_boot(record.body)):
             if hot and is_banner(record.body):
-                self._close_all()
+                self._reboot()
             self.done.extend(self._boot.push(record))
         found = find_kind(record.body) if hot else None
-        if found is None or (found[0].weak and self._is_claimed(record)):
+        if found is None or (found[0].weak and self._is_claimed(found[0], record)):
             self._give(record)
         elif not self._joins(*found, record):
             self._begin(*found, record)
@@ -91,6 +91,12 @@ class Tracker:
         while self._open:
             _, draft = self._open.popitem(last=False)
             self._conclude(draft, cut_short=True)
+
+    def _reboot(self) -> None:
+        """Another kernel runs from here on."""
+        for draft in self._open.values():
+            draft.killed = draft.died
+        self._close_all()
 
     def _begin(self, kind: Kind, match: re.Match[bytes], record: Record) -> None:
         before = self._open.pop(record.caller, None)
@@ -157,10 +163,14 @@ class Tracker:
         others = (draft for draft in self._open.values() if _dies_of(draft, record))
         return max(others, key=lambda draft: draft.number, default=None)
 
-    def _is_claimed(self, record: Record) -> bool:
+    def _is_claimed(self, kind: Kind, record: Record) -> bool:
         """Whether an open report of this caller would take a text that is no sure header."""
         draft = self._open.get(record.caller)
-        return draft is not None and draft.kind is not CUT_HERE and not draft.finished
+        if draft is None or draft.finished or kind is CUT_HERE or draft.silent_since(record.time):
+            return False
+        if draft.kind is CUT_HERE:
+            return not draft.announced  # what the WARNING was given to say
+        return not draft.is_rounded_off
 
     def follow(self, block: bytes, at: int, stop: int, base: int) -> None:
         """Take the lines block[at:stop], none of which has a trigger, until nothing is being
@@ -194,10 +204,10 @@ class Tracker:
         when, caller, body = line.groups()
         if body is None or b"\x1b" in body or (b"[" in body and GLUE.search(body) is not None):
             return False
-        draft = self._open.get(caller or b"")
-        if draft is None and body.startswith(b"NMI backtrace"):
+        if (caller or b"") not in self._open and body.startswith(b"NMI backtrace"):
             return False
         self._count(1)
+        draft = self._open.get(caller or b"")
         if draft is not None and not draft.take(
             body.rstrip(), base + line.end(), float(when), True, self._number
         ):
@@ -222,9 +232,9 @@ class Tracker:
         else:
             taken = draft.would_take(run) and not draft.silent_since(run.time)
         if taken:
-            self._count(len(run.bodies))
             if draft is not None:
-                draft.take_run(run, base, self._number)
+                draft.take_run(run, base, self._number + len(run.bodies))
+            self._count(len(run.bodies))
         return taken
 
     def read(self, block: bytes, begin: int, end: int, base: int, hot: bool) -> None:
@@ -251,7 +261,9 @@ class Tracker:
             draft = next((d for d in reversed(self._open.values()) if d.kind.gathers), None)
             if draft is not None and len(self._guests) < _MAX_GUESTS:
                 self._guests[record.caller] = draft
-        if draft is not None and not draft.offer(record, self._number):
+        if draft is not None and not draft.take(
+            record.body, record.end, record.time, record.prefixed, self._number
+        ):
             del self._open[draft.caller]
             self._conclude(draft, cut_short=False)
 

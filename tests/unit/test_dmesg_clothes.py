@@ -43,6 +43,12 @@ PREFIXES = (
     "[   12.000001] [1: kunit_try_catch:  191] ",
     "2026-06-01T12:00:01.123456 [   12.000001] ",
     "12:00:01 <4>[   12.000001] ",
+    # journalctl -o short-monotonic, short-full, short-unix
+    "[   12.000001] host kernel: ",
+    "Mon 2026-06-01 12:00:01 UTC host kernel: ",
+    "1780315201.123456 host kernel: ",
+    "2026-06-01 12:00:01.123456 host kernel: ",
+    "Jun 01 12:00:01 host kernel[1]: ",
 )
 
 
@@ -54,6 +60,17 @@ def only(lines: list[str]) -> Splat:
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_what_stands_before_the_text_makes_no_difference(prefix: str) -> None:
     splat = only([prefix + line for line in REPORT])
+    assert splat.title == "KASAN: slab-out-of-bounds Write in kmalloc_oob_right"
+    assert splat.trace[-2:] == ("kunit_try_run_case", "kthread")
+
+
+@pytest.mark.parametrize("minute", ["[Jun13 12:00] ", "[Jun 1 12:00] "])
+@pytest.mark.parametrize("at", range(len(REPORT)))
+def test_each_minute_may_have_its_own_prefix(minute: str, at: int) -> None:
+    """As `dmesg --human` does."""
+    lines = ["[  +0.000012] " + line for line in REPORT]
+    lines[at] = minute + REPORT[at]
+    splat = only(lines)
     assert splat.title == "KASAN: slab-out-of-bounds Write in kmalloc_oob_right"
     assert splat.trace[-2:] == ("kunit_try_run_case", "kthread")
 

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from harness.dmesg import SplatType
 from harness.dmesg_command import Finding, dmesg
 
-DOC = (Path(__file__).parents[2] / "docs" / "dmesg.md").read_text()
+ROOT = Path(__file__).parents[2]
+DOC = (ROOT / "docs" / "dmesg.md").read_text()
 LOG = re.search(r"```log\n(.*?)```", DOC, re.DOTALL)[1].encode()  # type: ignore[index]
 SHOWN = json.loads(re.search(r"```json\n(.*?)```", DOC, re.DOTALL)[1])  # type: ignore[index]
 CLEAN = b"[    1.000000] random: crng init done\n"
@@ -135,6 +136,26 @@ def test_a_file_that_is_not_there_is_status_2_and_a_clear_message(
 def test_a_folder_is_no_log(tmp_path: Path) -> None:
     status, out, err = ran("--json", tmp_path)
     assert (status, out) == (2, "") and "Is a directory" in err
+
+
+@pytest.mark.parametrize("option", ["", "--json"])
+@pytest.mark.parametrize(
+    ("streams", "status", "said"),
+    [
+        ("<&-", 2, "reading the log -: Bad file descriptor"),
+        ("<{log} >&-", 2, "standard output is closed"),
+        ("<{log} >/dev/full", 3, "No space left on device"),
+        ("<{log} | exec sh -c 'exec <&-; sleep 0.1'", 0, ""),
+    ],
+)
+def test_streams_that_are_not_there_or_full(
+    option: str, streams: str, status: int, said: str, log: Path
+) -> None:
+    command = f"{sys.executable} -m harness.cli dmesg {option} {streams.format(log=log)}"
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == status
+    assert said in done.stderr.decode() and b"Traceback" not in done.stderr
+    assert bool(said) == bool(done.stderr)
 
 
 def test_a_reader_that_leaves_early_sees_no_traceback(log: Path) -> None:

@@ -137,6 +137,8 @@ LINES: tuple[tuple[T, str], ...] = (
     (T.HARD_LOCKUP, "watchdog: CPU0: Watchdog detected hard LOCKUP on cpu 1"),
     (T.HUNG_TASK, "INFO: task kworker/u8:3:37 blocked for more than 120 seconds."),
     (T.HUNG_TASK, "INFO: task sh:37 blocked in I/O wait for more than 120 seconds."),
+    (T.OUT_OF_MEMORY, "kworker/0:1: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)"),
+    (T.BUG, "BUG at mas_validate_gaps:7082 (1)"),
     (T.WORKQUEUE_LOCKUP, "BUG: workqueue lockup - pool cpus=1 node=0 flags=0x0 stuck for 4s!"),
     (T.KOBJECT, "kobject: (00000000a1b2c3d4): tried to init an initialized object, x"),
     (T.KOBJECT, "kobject: kobject (00000000a1b2c3d4): tried to init an initialized object, x"),

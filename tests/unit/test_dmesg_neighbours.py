@@ -1,0 +1,220 @@
+"""What stands before and after a report makes no difference to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.dmesg import Splat, find_splats
+from tests.fuzz.properties import read_singly
+
+# Without an end marker, as most reports are
+SLEEPING = """\
+BUG: sleeping function called from invalid context at kernel/locking/mutex.c:585
+in_atomic(): 1, irqs_disabled(): 0, non_block: 0, pid: 53, name: vmm
+CPU: 1 UID: 0 PID: 53 Comm: vmm Not tainted 6.12.117 #1
+Call Trace:
+ <TASK>
+ dump_stack_lvl+0x5d/0x80
+ __might_resched+0x1a1/0x2b0
+ foo_ioctl+0x30/0x80
+ do_syscall_64+0x60/0x90
+ </TASK>
+"""
+REFCOUNT = """\
+------------[ cut here ]------------
+refcount_t: underflow; use-after-free.
+WARNING: CPU: 1 PID: 53 at lib/refcount.c:28 refcount_warn_saturate+0xba/0x110
+Modules linked in:
+CPU: 1 UID: 0 PID: 53 Comm: vmm Not tainted 6.12.117 #1
+RIP: 0010:refcount_warn_saturate+0xba/0x110
+Call Trace:
+ <TASK>
+ put_foo+0x14/0x30
+ </TASK>
+---[ end trace 0000000000000000 ]---
+"""
+SOMETHING = """\
+BUG: foo: something is wrong
+CPU: 1 UID: 0 PID: 53 Comm: vmm Not tainted 6.12.117 #1
+Call Trace:
+ <TASK>
+ dump_stack_lvl+0x5d/0x80
+ check_foo+0x14/0x30
+ </TASK>
+"""
+REDZONE = """\
+[Right Redzone overwritten] 0xffff888004f1b2c0-0xffff888004f1b2c3 @offset=704. First byte 0x0
+=============================================================================
+BUG kmalloc-64 (Not tainted): Object corrupt
+-----------------------------------------------------------------------------
+CPU: 1 UID: 0 PID: 53 Comm: vmm Not tainted 6.13.0 #1
+Call Trace:
+ <TASK>
+ check_bytes_and_report+0x14/0x30
+ free_foo+0x14/0x30
+ </TASK>
+"""
+OOPS = """\
+BUG: kernel NULL pointer dereference, address: 0000000000000008
+#PF: supervisor read access in kernel mode
+Oops: Oops: 0000 [#1] PREEMPT SMP
+CPU: 2 UID: 0 PID: 77 Comm: bash Not tainted 6.12.117 #1
+RIP: 0010:foo_read+0x12/0x40
+Call Trace:
+ <TASK>
+ vfs_read+0x10/0x20
+ </TASK>
+"""
+END = "---[ end trace 0000000000000000 ]---\n"
+PANIC = "Kernel panic - not syncing: "
+BANNER = "Linux version 6.12.117 (noref@noref) (gcc 12.2.0) #1 SMP\n"
+
+
+def console(text: str, start: float = 10.0, caller: str = "") -> bytes:
+    lines = text.removesuffix("\n").split("\n")
+    stamps = (f"[{start + number / 10000:12.6f}]" for number in range(len(lines)))
+    return "".join(f"{s}{caller} {line}\n" for s, line in zip(stamps, lines, strict=True)).encode()
+
+
+def gist(splat: Splat) -> tuple[str, str, int]:
+    return splat.type.value, splat.title, splat.text.count("\n")
+
+
+@pytest.mark.parametrize("pause", [1.0, 90.0])
+@pytest.mark.parametrize("between", [0, 4])
+@pytest.mark.parametrize("report", [REFCOUNT, SOMETHING, REDZONE, OOPS])
+def test_a_report_without_an_end_takes_nothing_of_the_next(
+    report: str, between: int, pause: float
+) -> None:
+    foreign = console("eth0: link becomes ready\n" * between) if between else b""
+    log = console(SLEEPING) + foreign + console(report, 10 + pause)
+    first, second = find_splats(log)
+    assert gist(first) == gist(find_splats(console(SLEEPING))[0])
+    assert gist(second) == gist(find_splats(console(report))[0])
+    assert log[second.start :].split(b"] ", 1)[1].startswith(report[:20].encode())
+
+
+def test_what_a_warning_was_given_to_say_may_call_itself_a_bug() -> None:
+    text = REFCOUNT.replace("refcount_t: underflow; use-after-free.", "BUG: Dentry still in use")
+    (splat,) = find_splats(console(text))
+    assert splat.start == 0 and "Dentry" in splat.text
+
+
+@pytest.mark.parametrize("stamped", [True, False])
+@pytest.mark.parametrize("frames", [1500, 1990, 2200, 5000])
+def test_a_long_report_is_still_one(frames: int, stamped: bool) -> None:
+    text = OOPS.replace(" vfs_read+0x10/0x20\n", " vfs_read+0x10/0x20\n" * frames) + END
+    log = console(text) if stamped else text.encode()
+    (splat,) = find_splats(log)
+    assert (splat.function, splat.task, splat.corrupted) == ("foo_read", "bash", False)
+    assert (splat,) == read_singly(log)
+
+
+def test_a_report_that_expires_at_a_line_of_its_own_comes_out_once() -> None:
+    mine = console(OOPS + "foreign\n" * 13, caller="[   T77]")
+    others = console("nothing\n" * 5000, 10.5, "[   T99]").split(b"\n")
+    for count in range(2000, 2300):
+        log = mine + b"\n".join(others[:count]) + b"\n" + console("one\n" * 9, 11, "[   T77]")
+        assert len(find_splats(log)) == 1, count
+
+
+@pytest.mark.parametrize("much", [1, 900])
+@pytest.mark.parametrize(
+    "reason",
+    ["Fatal exception", "Oopsed too often (kernel.oops_limit is 1)", "kernel: panic_on_warn set"],
+)
+def test_a_panic_belongs_to_what_it_is_the_end_of(reason: str, much: int) -> None:
+    registers = "RAX: 0000000000000000 RBX: 0000000000000000 RCX: 0000000000000000\n" * much
+    died = OOPS + registers + END + PANIC + reason + f"\n---[ end {PANIC}{reason} ]---\n"
+    (splat,) = find_splats(console(died) + console(BANNER, 0.0))
+    assert splat.type.value == "NULL_DEREF" and splat.fatal
+
+
+def test_a_stuck_workqueue_may_panic() -> None:
+    text = "BUG: workqueue lockup - pool cpus=1 node=0 flags=0x0 nice=0 stuck for 43s!\n"
+    (splat,) = find_splats(console(text + PANIC + "workqueue: stall lasted 43s"))
+    assert splat.type.value == "WORKQUEUE_LOCKUP" and splat.fatal
+
+
+@pytest.mark.parametrize("what", ["", "Command line: quiet elfcorehdr=0x63000000\n"])
+def test_a_kernel_that_starts_in_the_middle_of_an_oops_is_its_end(what: str) -> None:
+    (splat,) = find_splats(console(BANNER, 0) + console(OOPS) + console(BANNER + what, 0.0))
+    assert splat.type.value == "NULL_DEREF" and splat.fatal
+
+
+def test_a_kernel_that_was_loaded_for_a_crash_is_no_reboot() -> None:
+    crash = BANNER + "Command line: quiet elfcorehdr=0x63000000\n" + "foo\n" * 500
+    assert find_splats(console(BANNER + "foo\n", 1) + console("foo\n" * 500) + console(crash)) == ()
+
+
+@pytest.mark.parametrize("said", ["fsck took [0.123456] s", "it is [    1.234567] now"])
+def test_numbers_like_a_timestamp_in_mid_line_are_none(said: str) -> None:
+    log = f"booting\n{said}\n{OOPS}{END}".encode()
+    (splat,) = find_splats(log)
+    assert splat.function == "foo_read"
+
+
+@pytest.mark.parametrize("asked", ["sysrq: Show backtrace of all active CPUs", "FAULT_INJECTION: "])
+@pytest.mark.parametrize("said", ["WARNING: this is not supported", "BUG: firmware says hi"])
+def test_a_trace_that_somebody_asked_for_is_no_evidence(said: str, asked: str) -> None:
+    trace = SOMETHING.split("\n", 1)[1]
+    assert find_splats(console(f"{said}\n{asked}\n{trace}")) == ()
+    assert len(find_splats(console(f"{said}\n{trace}"))) == 1
+
+
+def test_a_lock_held_at_exit_has_not_the_stack_of_a_fault_injected_then() -> None:
+    text = """\
+================================================
+WARNING: lock held when returning to user space!
+6.12.117 #1 Not tainted
+------------------------------------------------
+vmm/53 is leaving the kernel with locks still held!
+1 lock held by vmm/53:
+ #0: ffff888004f1b2c0 (&foo->lock){+.+.}-{4:4}, at: foo_ioctl+0x30/0x80
+FAULT_INJECTION: forcing a failure.
+"""
+    (splat,) = find_splats(console(text + SOMETHING.split("\n", 1)[1]))
+    assert splat.function == "foo_ioctl"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("CPU1 detected unsupported configuration", "CPU3 detected unsupported configuration"),
+        ("object (____ptrval____) is bad", "object (____ptrval____) is bad"),
+        ("object 0xffff888004f1b2c0 is bad", "object (____ptrval____) is bad"),
+    ],
+)
+def test_titles_are_the_same_in_every_run(one: str, other: str) -> None:
+    titles = {find_splats(console(PANIC + text))[0].title for text in (one, other)}
+    assert len(titles) == 1 and "ptrval" not in titles.pop()
+
+
+def test_a_race_is_titled_by_names_as_in_the_source() -> None:
+    header = "BUG: KCSAN: data-race in foo.isra.0 / bar.constprop.0\n"
+    (splat,) = find_splats(
+        console(header + "\nread to 0x1 of 4 bytes by task 1 on cpu 0:\n f+0x1/0x2\n")
+    )
+    assert splat.title == "KCSAN: data-race in foo / bar"
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "task:foo             state:R  running task     stack:    0 pid:  123 ppid:     1",
+        "task:foo             state:R  running task     stack:0     pid:123   ppid:654321",
+        "task:foo             state:D stack:    0 ppid:654321 pid:  123",
+    ],
+)
+def test_a_task_that_stalls_is_not_its_parent(task: str) -> None:
+    stall = f"""\
+rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+rcu: \tTasks blocked on level-0 rcu_node (CPUs 0-1): P123/1:b..l
+{task} flags:0x00004000
+Call Trace:
+ <TASK>
+ foo_loop+0x14/0x30
+ </TASK>
+"""
+    (splat,) = find_splats(console(stall))
+    assert (splat.task, splat.pid, splat.function) == ("foo", 123, "foo_loop")
