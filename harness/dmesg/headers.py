@@ -22,8 +22,7 @@ _ACCESS = re.compile(
 _PLACE = rb"(?:\[.{1,300}\] )?(?P<file>[^\s:]+):(?P<line>\d+)"
 
 
-def _re(text: bytes) -> re.Pattern[bytes]:
-    return re.compile(text)
+_re = re.compile
 
 
 CUT_HERE = Kind(

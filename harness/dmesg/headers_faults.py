@@ -8,9 +8,7 @@ from harness.dmesg import kinds
 from harness.dmesg.kinds import Kind
 from harness.dmesg.splat import SplatType as T
 
-
-def _re(text: bytes) -> re.Pattern[bytes]:
-    return re.compile(text)
+_re = re.compile
 
 
 def _fault(kind: T, pattern: bytes, title: str) -> Kind:

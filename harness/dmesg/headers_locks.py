@@ -21,8 +21,7 @@ _PLACE = rb"(?P<file>[^\s:]+):(?P<line>\d+)"
 _TASK = rb"(?P<comm>.{0,24})[/:](?P<pid>\d+)"
 
 
-def _re(text: bytes) -> re.Pattern[bytes]:
-    return re.compile(text)
+_re = re.compile
 
 
 LOCKING = (

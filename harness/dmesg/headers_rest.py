@@ -12,8 +12,7 @@ _OWNER = re.compile(r'(?:kmemleak: )?\s*comm "(?P<comm>.{0,24})", pid (?P<pid>\d
 _CONTEXT = re.compile(r"^(?:Call Trace:|CPU: \d+ )", re.MULTILINE)
 
 
-def _re(text: bytes) -> re.Pattern[bytes]:
-    return re.compile(text)
+_re = re.compile
 
 
 # check_bytes_and_report() in mm/slub.c since 6.13: which bytes, before the report's own first line
