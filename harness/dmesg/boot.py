@@ -47,7 +47,8 @@ class BootWatch:
 
     def __init__(self) -> None:
         self._booted = False
-        self._began = 0.0
+        # the log's first timestamp, and where it is
+        self._began, self._stamped = 0.0, math.inf
         self._expected = False
         self._first: list[tuple[float, bytes]] = []
         self._probe: list[tuple[float, bytes]] | None = None
@@ -66,9 +67,9 @@ class BootWatch:
         """The byte before which no boot to come is."""
         return self._banner.start if self._banner is not None else math.inf
 
-    def begin(self, time: float) -> None:
-        """The log's first timestamp."""
-        self._began = time
+    def begin(self, time: float, at: int) -> None:
+        """The log's first timestamp is at that byte of it."""
+        self._began, self._stamped = time, at
 
     def saw(self, splat: Splat) -> None:
         """A machine that died may well restart."""
@@ -79,7 +80,8 @@ class BootWatch:
         if is_banner(record.body):
             yield from self.close()
             # The log begins after another kernel's banner.
-            if record.time is not None and record.time < self._began - _BACK:
+            late = self._stamped < record.start
+            if late and record.time is not None and record.time < self._began - _BACK:
                 self._booted = True
             if self._booted and self._expected:
                 self._first = []

@@ -44,10 +44,7 @@ _TAKEN_AT = re.compile(
 _NAMES = ("func", "other")
 _FIELDS = re.compile(r"\{(\w+)\}")
 # What the machine says as it dies
-_LAST_WORDS = (
-    *("Kernel panic - not syncing", "---[ end Kernel panic", "\nRebooting in "),
-    "PANIC: early exception",
-)
+_DIED, _REBOOTS, _EARLY = "Kernel panic - not syncing", "\nRebooting in ", "PANIC: early exception"
 _RCU_CPU = re.compile(r"(?:rcu: )?\t?(\d+)-[O.][o.]")
 
 
@@ -95,9 +92,13 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
         start=draft.start,
         end=draft.end,
         corrupted=corrupted,
-        fatal=draft.killed or bool(draft.panic) or any(last in text for last in _LAST_WORDS),
+        fatal=draft.killed or bool(draft.panic) or _is_fatal(text),
         text=text,
     )
+
+
+def _is_fatal(text: str) -> bool:
+    return _DIED in text or _REBOOTS in text or text.startswith(_EARLY)
 
 
 def _groups(draft: Draft, text: str) -> dict[str, str]:

@@ -36,7 +36,7 @@ PHONE = (
     rb"(?:<\d>|c\d{1,2} {1,6}\d{1,7} |[ -]?\(\d{1,3}\)\[\d{1,7}:[^\]\n]{1,24}\] ?|"
     rb" ?[A-Z]?\[\d{1,3}: {0,20}[^\]\n:]{1,24}(?::\d{1,3})?: {0,8}\d{1,7}\] ?|"
     # journalctl -o short-monotonic
-    rb"[\w.-]{1,64} kernel: ?)"
+    rb"[\w.-]{1,64}+ kernel: ?)"
 )
 # What begins neither like a caller nor like that.
 NO_PREFIX = rb"(?!\[ {0,6}[TC]\d|" + PHONE + rb")"

@@ -64,7 +64,7 @@ class Tracker:
         """Note where timestamps begin; the block begins at byte `base` of the log."""
         if self._stamped is None and (match := first_stamp(block)) is not None:
             self._stamped = base + match.start()
-            self._boot.begin(float(match.group().strip(b"[ ]")))
+            self._boot.begin(float(match.group().strip(b"[ ]")), self._stamped)
 
     def _is_foreign(self, start: int, prefixed: bool) -> bool:
         return not prefixed and self._stamped is not None and start > self._stamped

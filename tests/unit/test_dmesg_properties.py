@@ -61,6 +61,7 @@ def test_any_mixture_of_lines_gives_places_and_clean_texts(log: bytes) -> None:
 @MANY
 @given(LOGS, st.integers(1, 400))
 @example(b"[    1.000000] BUG: KASAN: use-after-free in f+0x1/0x2\r\n", 55)
+@example(b"4,12,12345678,-;[    1.000000] Linux version 6.12\n\n[   12.345678] ^\n", 1)
 def test_how_a_stream_is_cut_makes_no_difference(log: bytes, size: int) -> None:
     assert read_in_chunks(log, size) == find_splats(log)
 
