@@ -113,7 +113,7 @@ def test_a_long_report_is_still_one(frames: int, stamped: bool) -> None:
 def test_a_report_that_expires_at_a_line_of_its_own_comes_out_once() -> None:
     mine = console(OOPS + "foreign\n" * 13, caller="[   T77]")
     others = console("nothing\n" * 5000, 10.5, "[   T99]").split(b"\n")
-    for count in range(2000, 2300):
+    for count in range(2015, 2035):
         log = mine + b"\n".join(others[:count]) + b"\n" + console("one\n" * 9, 11, "[   T77]")
         assert len(find_splats(log)) == 1, count
 
