@@ -86,7 +86,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
         line=line,
         task=(groups.get("comm") or context.task).replace("\t", " "),
         pid=_number(groups.get("pid"), context.pid),
-        cpu=_number(groups.get("cpu"), context.cpu, _stalled_cpu(kind, text)),
+        cpu=_number(groups.get("cpu"), _cpu(kind, context), _stalled_cpu(kind, text)),
         taint=context.taint,
         trace=tuple(frame.name for frame in frames),
         start=draft.start,
@@ -241,6 +241,11 @@ def _held_at(text: str) -> str:
         if (held := symbol(match.group(1))) is not None:
             return held.name
     return ""
+
+
+def _cpu(kind: Kind, context: Context) -> int | None:
+    """Where it happened; of a hung task, only where khungtaskd found it is printed."""
+    return None if kind.type is SplatType.HUNG_TASK else context.cpu
 
 
 def _stalled_cpu(kind: Kind, text: str) -> int | None:

@@ -29,14 +29,16 @@ _INLINE_NAME = 5  # its index among the groups of
 _SYMBOL = re.compile(rf"\s*(?:{_FRAME}|{_INLINE}|{_DECODED})")
 _PC = r"(?:RIP: ([0-9a-f]{4}):|EIP: |pc : |PC is at |epc : |NIP )(.*)"
 _SECTION = r"</?[A-Z#][A-Za-z0-9_ #]{1,15}>[^\S\n]*$"
-_INTRO = r"Call [Tt]race:|Backtrace:"
+_INTRO = r"Call [Tt]race:|Backtrace:|nVHE call trace:"
+# What stands before frames of kmemleak's and of KVM's own code at EL2
+_TAG = r"(?:kmemleak: |kvm \[\d{1,7}\]: )?+"
 _REGISTERS = (
     r"(?:[RE](?:[A-D]X|[SD]I|[BSI]P)|R\d\d|ORIG_RAX|[FGDECS]S|CR\d|DR\d|Code|PKRU|EFLAGS|"
     r"x\d{1,2}|sp|lr|pstate)\s?:"
 )
 # A line that is not blank, as what it is; what is quickly told from the rest comes first.
 _LINE = re.compile(
-    rf"(?:kmemleak: )?+[^\S\n]*+(?:(?P<pc>{_PC})|(?P<intro>{_INTRO})|(?P<registers>{_REGISTERS})|"
+    rf"{_TAG}[^\S\n]*+(?:(?P<pc>{_PC})|(?P<intro>{_INTRO})|(?P<registers>{_REGISTERS})|"
     rf"(?P<frame>{_FRAME})|(?P<inline>{_INLINE})|(?P<decoded>{_DECODED})|(?P<section>{_SECTION})|"
     r"(?P<mark></?)|(?P<other>\S.*))"
 )
@@ -59,6 +61,8 @@ _NO_RETURN = re.compile(
     r"((?:[ \t]{0,8}[\w.$]+\+0x0/0x.*\n)+)",
     re.MULTILINE,
 )
+# What arch/x86/kernel/nmi.c says in the middle of anybody's trace
+_NMI_NOTE = "INFO: NMI handler "
 # Lines of somebody else in a row, in the middle of a trace.
 _STRANGERS = 3
 _DIGITS = frozenset("0123456789abcdef")
@@ -257,7 +261,8 @@ def _match_line(line: str) -> tuple[str, Frame | None]:
     if what == "pc":
         segment, where = match.group(*_PC_GROUPS)
         return what, None if segment in _USER_SEGMENTS else symbol(where)
-    if what == "other" and not in_report(match["other"].encode()):
+    other = match["other"] if what == "other" else None
+    if other and (other.startswith(_NMI_NOTE) or not in_report(other.encode())):
         return "stranger", None
     return "registers" if what == "mark" else what, None
 

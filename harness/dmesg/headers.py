@@ -94,6 +94,15 @@ BUGS = (
         kinds.MEMORY,
         traced=False,
         dies=True,
+        exact=True,
+    ),
+    Kind(
+        T.UBSAN,
+        _re(rb"kvm \[\d+\]: nVHE hyp UBSAN: (?P<what>[\w ]{1,60}) at: (?P<func>.*)!"),
+        "UBSAN: {what} in {function}",
+        kinds.MEMORY,
+        traced=False,
+        dies=True,
     ),
 )
 # CHECK_DATA_CORRUPTION(): lib/list_debug.c, fs/super.c; mm/usercopy.c
@@ -137,7 +146,7 @@ PREAMBLES = (
     ),
     Kind(
         T.CFI,
-        _re(rb"CFI failure at (?P<func>\S+)"),
+        _re(rb"(?:CFI failure at|Missing ENDBR:) (?P<func>\S+)"),
         "CFI failure in {function}",
         kinds.MEMORY,
         counter=True,

@@ -75,6 +75,7 @@ FAULTS = (
         "WARNING: {what}",
         kinds.PLAIN,
         traced=False,
+        aside=True,
     ),
     # arch/arm64/mm/fault.c
     _fault(
@@ -117,9 +118,20 @@ FAULTS = (
         T.OOPS,
         rb"(?P<what>stack segment|invalid TSS|segment not present|bounds|alignment check|int3|"
         rb"simd exception|coprocessor (?:error|segment overrun)|overflow|debug|iret exception|"
-        rb"Bad pagetable|unexpected #NM exception|Split lock detected|spurious \S+ trap|"
+        rb"Bad pagetable|unexpected #NM exception|spurious \S+ trap|"
         rb"control protection|#\w\w)",
         "{what} in {function}",
+    ),
+    # die() gets this with a newline at its end
+    Kind(
+        T.OOPS,
+        _re(rb"(?:Oops: )?(?P<what>Split lock detected)$"),
+        "{what} in {function}",
+        kinds.FAULT,
+        ends=True,
+        counter=True,
+        dies=True,
+        oops=True,
     ),
     _oops(
         T.UBSAN, rb"Internal error: UBSAN: (?P<what>[\w/ -]{1,60})", "UBSAN: {what} in {function}"

@@ -98,7 +98,7 @@ LOCKING = (
         T.LOCKDEP,
         _re(rb"BUG: key .{1,40} has not been registered"),
         "BUG: lock key has not been registered in {function}",
-        kinds.LOCKS,
+        kinds.KEYS,
         preamble=True,
         traced=False,
     ),

@@ -42,7 +42,10 @@ MEMORY = (
     ),
     Kind(
         T.BAD_RSS,
-        _re(rb"BUG: Bad rss-counter state mm:(?P<same>\S+) (?:type:|idx:)"),
+        _re(
+            rb"BUG: Bad rss-counter state mm:(?P<same>\S+) (?:type:|idx:)"
+            rb"(?:.* Comm:(?P<comm>.{1,24}) Pid:(?P<pid>\d+))?"
+        ),
         "BUG: Bad rss-counter state",
         kinds.PLAIN,
         traced=False,
@@ -83,6 +86,20 @@ MEMORY = (
         preamble=True,
         anchor=_CONTEXT,
     ),
+    # mm/slab.c until 6.7
+    Kind(
+        T.SLAB,
+        _re(rb"slab error in \w+\(\): cache `(?P<cache>[^']{1,60})': (?P<what>.{1,60})"),
+        "BUG: slab {cache}: {what} in {function}",
+        kinds.OWNER,
+    ),
+    Kind(
+        T.SLAB,
+        _re(rb"Slab (?P<what>corruption) \([^)]{1,60}\): (?P<cache>\S{1,60}) start="),
+        "BUG: slab {cache}: {what}",
+        kinds.OWNER,
+        traced=False,
+    ),
     # mm/kmemleak.c
     Kind(
         T.MEMORY_LEAK,
@@ -103,8 +120,18 @@ MEMORY = (
     # warn_alloc() in mm/page_alloc.c
     Kind(
         T.OUT_OF_MEMORY,
-        _re(rb"(?P<comm>.{1,24}): page allocation failure: order:\d"),
+        _re(
+            rb"(?P<comm>.{1,24}): (?:page allocation (?:failure: order:|stall for )|"
+            rb"vmalloc error: size )\d"
+        ),
         "page allocation failure in {function}",
+        kinds.LEAK,
+    ),
+    # mm/percpu.c
+    Kind(
+        T.OUT_OF_MEMORY,
+        _re(rb"percpu: allocation failed, size=\d"),
+        "percpu allocation failure in {function}",
         kinds.LEAK,
     ),
     # mm/oom_kill.c
@@ -232,11 +259,42 @@ OTHERS = (
         traced=False,
     ),
     # include/linux/maple_tree.h
+    Kind(T.BUG, _re(rb"BUG at (?P<func>\w+):\d+ \(\d+\)$"), "BUG in {function}", kinds.MEMORY),
+    Kind(
+        T.WARNING,
+        _re(rb"WARN at (?P<func>\w+):\d+ \(\d+\)$"),
+        "WARNING in {function}",
+        kinds.MEMORY,
+    ),
+    # these bring a stack, but don't call themselves anything: net/core/dev.c, net/core/neighbour.c,
+    # kernel/time/timer.c, mm/kmemleak.c
+    Kind(
+        T.WARNING,
+        _re(rb"\S{1,32}: hw csum failure$"),
+        "hw csum failure in {function}",
+        kinds.CHECKSUM,
+        weak=True,
+    ),
     Kind(
         T.BUG,
-        _re(rb"BUG at (?P<func>\w+):(?P<line>\d+) \(\d+\)$"),
-        "BUG in {function}",
+        _re(rb"NEIGH: BUG, (?P<what>double timer add)"),
+        "BUG: {what} in {function}",
         kinds.MEMORY,
+        weak=True,
+    ),
+    Kind(
+        T.WARNING,
+        _re(rb"(?P<func>schedule_timeout): wrong timeout value"),
+        "wrong timeout value in {function}",
+        kinds.WAIT,
+        weak=True,
+    ),
+    Kind(
+        T.BUG,
+        _re(rb"kmemleak: (?P<what>Cannot insert|(?:Trying to color|Freeing) unknown object)"),
+        "kmemleak: {what} in {function}",
+        kinds.LEAK,
+        weak=True,
     ),
     # anything else that calls itself so, if it brings a stack trace; but not that lockdep's own
     # tables are full (print_lockdep_off())

@@ -43,6 +43,8 @@ class Kind(msgspec.Struct, frozen=True):
     oops: bool = False
     # text that introduces a WARNING or BUG, which then is this report
     preamble: bool = False
+    # what may be said in the middle of another report
+    aside: bool = False
     # too common a text to be believed without a stack trace or registers
     weak: bool = False
     # other CPUs add their backtraces
@@ -63,7 +65,7 @@ MEMORY = Skipper(sets.REPORTING, sets.PRIMITIVES)
 CHECKED = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.SLABS)
 OWNER = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS)
 HANDLE = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.HANDLES)
-COUNTED = Skipper(sets.REPORTING, sets.PRIMITIVES, r"kobject_\w+")
+COUNTED = Skipper(sets.REPORTING, sets.PRIMITIVES, r"kobject_\w+|_*rcuref_\w+")
 FREED = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.LOCKS)
 OBJECT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.OBJECTS)
 REGISTERED = Skipper(
@@ -73,7 +75,18 @@ URB = Skipper(sets.REPORTING, sets.URBS)
 UNINIT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.URBS)
 REGISTER = Skipper(sets.REPORTING, sets.REGISTERS)
 LOCKS = Skipper(sets.REPORTING, sets.LOCKS, sets.USER_COPIES)
-KEYS = Skipper(sets.REPORTING, sets.LOCKS, sets.HANDLES, r"lock_sock\w*")
+KEYS = Skipper(
+    sets.REPORTING, sets.LOCKS, sets.HANDLES, r"lock_sock\w*|_*mutex_init|__kernfs_create_file"
+)
+DMA = Skipper(
+    sets.REPORTING,
+    r"check_(?:unmap|sync|for_\w+)|_*debug_dma_\w+|_*dma_(?:un)?(?:map|alloc|free|sync)\w*",
+)
+CHECKSUM = Skipper(
+    sets.REPORTING,
+    sets.PRIMITIVES,
+    r"netdev_rx_csum_fault|_*skb_checksum\w*|nf_(?:ip6?_)?checksum\w*",
+)
 SLEEP = Skipper(
     *(sets.REPORTING, sets.LOCKS, sets.LOCKERS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
 )

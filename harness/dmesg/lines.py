@@ -36,6 +36,7 @@ _WORDS = """
     kcsan: read write race value bits Reported reordered assert
     kfence: kfence- allocated freed Out-of-bounds Use-after-free Corrupted Invalid
     slub: Object Redzone Padding Slab FIX Bytes object
+    handle_exit.c: kvm
     kmemleak: kmemleak: comm hex backtrace backtrace:
     sched_show_task: task: task
     nmi: Sending NMI

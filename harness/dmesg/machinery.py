@@ -60,7 +60,7 @@ REPORTING = _any_of(
     r"report_cfi_failure|handle_cfi_failure|cfi_handler|__cfi_\w+|__x86_indirect_\w+",
     r"lockdep_rcu_suspicious|__report_bad_irq|note_interrupt|handle_irq_event\w*|dump_header|"
     r"oom_kill\w*|out_of_memory|__alloc_pages_may_oom",
-    r"spin_(?:bug|dump)|rwlock_bug|report_usercopy|audit_panic|ex_handler_msr_mce|ex_handler_\w+|"
+    r"spin_(?:bug|dump)|rwlock_bug|report_usercopy|audit_panic|mte_check_tfsr\w*|ex_handler_msr_mce|ex_handler_\w+|"
     r"fixup_exception|gp_try_fixup_and_notify|skb_(?:over_|under_)?panic",
     # assertions that are functions, Rust's panics, mm/mempool.c
     r"ass(?:fail|warn)|(?:btrfs_)?assertfail|_*check_element|poison_error",
@@ -105,7 +105,7 @@ PRIMITIVES = _any_of(
 # Taking and releasing locks, and what lockdep does meanwhile.
 LOCKS = _any_of(
     r"(?:__)?lock_(?:acquire|release|acquired|contended|is_held|downgrade|set_class)\w*|"
-    r"print_(?:lock|circular|deadlock|usage|irq|bad|unlock|held|freed|chain|shortest|kernel)\w*|"
+    r"print_(?:lock|collision|circular|deadlock|usage|irq|bad|unlock|held|freed|chain|shortest|kernel)\w*|"
     r"check_(?:prevs?_add\w*|deadlock|noncircular|irq_usage|usage\w*|path|wait_context|flags|"
     r"(?:lock_)?chain_key|redundant|no_locks\w*)|find_held_lock|"
     r"validate_chain|mark_(?:lock|usage|held)\w*|valid_state|reacquire_held_locks|"

@@ -25,11 +25,13 @@ _REFINEMENTS = (
     # lib/refcount.c
     _r(
         _WARN,
-        r"^refcount_t: ",
+        r"^(?:refcount_t: |rcuref - imbalanced )",
         T.REFCOUNT,
         "WARNING: refcount bug in {function}",
         kinds.COUNTED,
     ),
+    # kernel/dma/debug.c
+    _r(_WARN, r"^(?:\S+ \S+: )?DMA-API: ", T.WARNING, "WARNING in {function}", kinds.DMA),
     # lib/debugobjects.c
     _r(_WARN, r"^ODEBUG: ", T.ODEBUG, "WARNING: ODEBUG bug in {function}", kinds.HANDLE),
     # lib/kobject.c

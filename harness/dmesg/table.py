@@ -36,7 +36,17 @@ TRIGGERS = (
     *(b"SError Interrupt", b"Bad mode in", b"nVHE hyp ", b"Kernel memory ", b"kernel memory "),
     *(b"MSR access error", b"nobody cared", b"CFI failure", b"Corrupted page table"),
     *(
-        b"page allocation failure",
+        b": page allocation ",
+        b": vmalloc error: ",
+        b"percpu: allocation failed",
+        b"hw csum failure",
+        b"wrong timeout value",
+        b"kmemleak: Cannot insert",
+        b" unknown object",
+        b"WARN at ",
+        b"slab error in ",
+        b"Missing ENDBR: ",
+        b"Split lock detected",
         b"inconsistent lock state",
         b"Linux version",
         b"reboot: ",
@@ -72,7 +82,8 @@ _AFTER_ANY = re.compile(
 _AFTER_DEATH = re.compile(
     _NOT_SYNCING + rb"(?:(?:.{0,60}: )?Fatal exception|Machine halted|kernel stack overflow|"
     rb"Asynchronous SError|Unhandled exception|bad mode|.{0,30}stack guard hit|HYP panic|BUG!|"
-    rb"Attempted to kill|Aiee, killing interrupt|Oopsed too often)"
+    rb"Attempted to kill|Aiee, killing interrupt|Oopsed too often|"
+    rb"invalid or fatal FRED event)"
 )
 
 

@@ -16,7 +16,9 @@ _CONTROL_BYTES = bytes(byte for byte in (*range(0x20), 0x7F) if byte not in b"\n
 _ADDRESS = re.compile(
     r"\b0x[0-9a-fA-F]*|\b(?=[0-9a-f]*[0-9])[0-9a-f]{8,}\b|\(_*ptrval_*\)|\(null\)"
 )
-_NUMBER = re.compile(r"(?:\b|(?<=\bCPU))\d+\b")
+_NUMBER = re.compile(
+    r"(?:(?<![\w-])-)?(?:\b|(?<=\bCPU))\d+(?=(?:ns|us|ms|s|[kKMG]B?)?\b)|(?<=\bpage )[0-9a-f]+\b"
+)
 
 
 def strip_escapes(data: bytes) -> bytes:

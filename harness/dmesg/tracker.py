@@ -77,7 +77,8 @@ class Tracker:
                 self._reboot()
             self.done.extend(self._boot.push(record))
         found = find_kind(record.body) if hot else None
-        if found is None or (found[0].weak and self._is_claimed(found[0], record)):
+        unsure = found is not None and (found[0].weak or found[0].aside)
+        if found is None or (unsure and self._is_claimed(found[0], record)):
             self._give(record)
         elif not self._joins(*found, record):
             self._begin(*found, record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.dmesg import find_splats
 from harness.dmesg.splat import SplatType as T
 from harness.dmesg.table import KINDS, find_kind
 
@@ -137,6 +138,21 @@ LINES: tuple[tuple[T, str], ...] = (
     (T.HARD_LOCKUP, "watchdog: CPU0: Watchdog detected hard LOCKUP on cpu 1"),
     (T.HUNG_TASK, "INFO: task kworker/u8:3:37 blocked for more than 120 seconds."),
     (T.HUNG_TASK, "INFO: task sh:37 blocked in I/O wait for more than 120 seconds."),
+    (T.OUT_OF_MEMORY, "vmm: vmalloc error: size 4096, page order 0, failed to allocate pages"),
+    (T.OUT_OF_MEMORY, "vmm: page allocation stall for 10 secs: order:0, mode:0xcc0(GFP_KERNEL)"),
+    (T.OUT_OF_MEMORY, "percpu: allocation failed, size=64 align=8 atomic=1, no chunk"),
+    (T.WARNING, "WARN at mas_validate:42 (1)"),
+    (T.WARNING, "eth0: hw csum failure"),
+    (T.WARNING, "schedule_timeout: wrong timeout value ffffffffffffff9c"),
+    (T.BUG, "NEIGH: BUG, double timer add, state is 8"),
+    (T.BUG, "kmemleak: Cannot insert 0xffff888004f1b2c0 into the object search tree"),
+    (T.BUG, "kmemleak: Trying to color unknown object at 0xffff888004f1b2c0 as Grey"),
+    (T.SLAB, "slab error in verify_redzone_free(): cache `kmalloc-64': double free detected"),
+    (T.SLAB, "Slab corruption (Not tainted): kmalloc-64 start=ffff888004f1b2c0, len=64"),
+    (T.CFI, "Missing ENDBR: foo+0x0/0x40"),
+    (T.OOPS, "Oops: Split lock detected"),
+    (T.UBSAN, "kvm [1]: nVHE hyp UBSAN: array index out of bounds at: [<ffff8000>] f+0x2/0x6!"),
+    (T.BAD_RSS, "BUG: Bad rss-counter state mm:ffff8880 type:MM_ANONPAGES val:1 Comm:vmm Pid:53"),
     (T.OUT_OF_MEMORY, "kworker/0:1: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)"),
     (T.BUG, "BUG at mas_validate_gaps:7082 (1)"),
     (T.WORKQUEUE_LOCKUP, "BUG: workqueue lockup - pool cpus=1 node=0 flags=0x0 stuck for 4s!"),
@@ -162,3 +178,14 @@ def test_the_header_begins_its_kind(kind: T, line: str) -> None:
 def test_every_row_of_the_table_has_a_line_that_it_is_for() -> None:
     used = {id(found[0]) for _, line in LINES if (found := find_kind(line.encode())) is not None}
     assert [kind.pattern.pattern for kind in KINDS if id(kind) not in used] == []
+
+
+@pytest.mark.parametrize("line", [line for _, line in LINES])
+def test_no_header_is_a_stumbling_block(line: str) -> None:
+    trace = (
+        "CPU: 1 PID: 53 Comm: vmm Not tainted 6.12.117 #1\nCall Trace:\n f+0x1/0x2\n g+0x1/0x2\n"
+    )
+    find_splats(line.encode())
+    for stamp in ("", "[   12.345678] "):
+        log = "".join(f"{stamp}{said}\n" for said in (line + "\n" + trace).splitlines())
+        assert len(find_splats(log.encode())) == 1

@@ -218,3 +218,57 @@ Call Trace:
 """
     (splat,) = find_splats(console(stall))
     assert (splat.task, splat.pid, splat.function) == ("foo", 123, "foo_loop")
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "WARNING: can't access registers at entry_SYSCALL_64_after_hwframe+0x77/0x7f",
+        "WARNING: kernel stack regs at 00000000a1b2c3d4 in sh:1 has bad 'bp' value 0",
+        "WARNING: stack recursion on stack type 5",
+        "INFO: NMI handler (perf_event_nmi_handler) took too long to run: 1.234 msecs",
+        "perf: interrupt took too long (2514 > 2500), lowering kernel.perf_event_max_sample_rate",
+    ],
+)
+@pytest.mark.parametrize("report", [SLEEPING, REFCOUNT, OOPS + END])
+def test_a_note_in_the_middle_of_a_trace_changes_nothing(report: str, note: str) -> None:
+    frame = next(line for line in report.split("\n") if line.startswith((" do_", " put_", " vfs_")))
+    (whole,) = find_splats(console(report))
+    for noted in (f"{frame}\n{note}", f"{note}\n{frame}"):
+        (splat,) = find_splats(console(report.replace(frame, noted)))
+        assert (splat.title, splat.trace) == (whole.title, whole.trace)
+        assert splat.corrupted is False
+
+
+def test_a_bug_at_el2_has_its_own_place_and_trace() -> None:
+    text = """\
+kvm [1]: nVHE hyp BUG at: arch/arm64/kvm/hyp/nvhe/mem_protect.c:123!
+kvm [1]: nVHE call trace:
+kvm [1]:  [<ffff800080e01234>] __kvm_nvhe_hyp_panic+0xb4/0xf8
+kvm [1]:  [<ffff800080e05678>] __kvm_nvhe_foo+0x24/0x60
+kvm [1]: ---[ end nVHE call trace ]---
+Kernel panic - not syncing: HYP panic:
+CPU: 1 PID: 53 Comm: vmm Not tainted 6.12.117 #1
+Call trace:
+ nvhe_hyp_panic_handler+0x1e4/0x1f0
+ kvm_arm_vcpu_enter_exit+0x60/0x98
+"""
+    (splat,) = find_splats(console(text))
+    assert (splat.source, splat.line) == ("arch/arm64/kvm/hyp/nvhe/mem_protect.c", 123)
+    assert splat.trace == ("__kvm_nvhe_hyp_panic", "__kvm_nvhe_foo") and splat.fatal
+
+
+def test_a_hung_task_has_not_the_cpu_of_who_found_it() -> None:
+    hung = """\
+INFO: task bar:55 blocked for more than 120 seconds.
+task:bar             state:D stack:0     pid:55    tgid:55    ppid:1
+Call Trace:
+ <TASK>
+ __schedule+0x3a5/0x8e0
+ foo_wait_for_it+0x24/0x60
+ </TASK>
+Kernel panic - not syncing: hung_task: blocked tasks
+CPU: 0 UID: 0 PID: 31 Comm: khungtaskd Not tainted 6.12.117 #1
+"""
+    (splat,) = find_splats(console(hung))
+    assert (splat.task, splat.pid, splat.cpu) == ("bar", 55, None)
