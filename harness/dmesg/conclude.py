@@ -70,13 +70,14 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     # Not those that were inlined: a symboliser must not change the title.
     candidates = [frame for frame in candidates if not frame.inline] or candidates
     function = first_outside([frame.name for frame in candidates], skip)
-    function = "" if kind.nobody else function or _held_at(text)
+    nobody = kind.nobody or (refined is not None and refined.nobody)
+    function = "" if nobody else function or _held_at(text)
     guilty = next((frame for frame in candidates if frame.name == function), Frame(""))
     source, line = _place(kind, groups, function, candidates, guilty)
     context = stacks.context or Context()
     frames = trace.frames if trace else []
     ended = draft.finished or bool(draft.panic) or not kind.ends
-    blamed = function or kind.nobody or not kind.traced
+    blamed = function or nobody or not kind.traced
     corrupted = (kind.traced and not frames) or (cut_short and not (ended and blamed))
     return Splat(
         type=type_,

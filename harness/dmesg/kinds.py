@@ -106,3 +106,5 @@ class Refinement(msgspec.Struct, frozen=True):
     type: SplatType
     title: str
     skip: Skipper
+    # no function is to blame
+    nobody: bool = False

@@ -16,9 +16,14 @@ _PANIC = frozenset({T.PANIC})
 
 
 def _r(
-    of: frozenset[T], message: str, type_: T, title: str, skip: Skipper = kinds.MEMORY
+    of: frozenset[T],
+    message: str,
+    type_: T,
+    title: str,
+    skip: Skipper = kinds.MEMORY,
+    nobody: bool = False,
 ) -> Refinement:
-    return Refinement(of, re.compile(message, re.MULTILINE), type_, title, skip)
+    return Refinement(of, re.compile(message, re.MULTILINE), type_, title, skip, nobody)
 
 
 _REFINEMENTS = (
@@ -81,6 +86,15 @@ _REFINEMENTS = (
         r"stack-protector: ",
         T.STACK_CORRUPTION,
         "stack-protector: kernel stack is corrupted in {function}",
+    ),
+    # what userspace or the configuration did: init/, kernel/exit.c
+    _r(
+        _PANIC,
+        r"VFS: Unable to mount root|Attempted to kill init|"
+        r"No (?:working )?init found|Requested init ",
+        T.PANIC,
+        "kernel panic: {what}",
+        nobody=True,
     ),
     _r(_PANIC, r"kernel stack overflow", T.STACK_OVERFLOW, "kernel stack overflow in {function}"),
     _r(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from typing import TypeVar
 
 from harness.dmesg.boot import BootWatch, is_about_boot, is_banner
 from harness.dmesg.conclude import conclude
@@ -24,6 +25,7 @@ from harness.dmesg.runs import Run, find_run
 from harness.dmesg.splat import Splat, SplatType
 from harness.dmesg.table import CUT_HERE, OVERWRITTEN, find_kind, is_consequence
 
+_Key = TypeVar("_Key")
 _BACKTRACE_OF_CPU = re.compile(rb"NMI backtrace for cpu \d+$|NMI backtrace for cpu \d+ ")
 _NEWLINE = 0x0A
 _MAX_OPEN = 64
@@ -34,6 +36,8 @@ _PATIENCE = 2000
 # Records between two looks for reports that nobody adds to any more.
 _REVIEW = 256
 _MAX_SEEN = 4096
+# Lines of a report that no other report has all of
+_TELLING = 10
 
 
 class Tracker:
@@ -45,6 +49,8 @@ class Tracker:
         self._guests: dict[bytes, Draft] = {}
         self._boot = BootWatch()
         self._seen: OrderedDict[tuple[float, bytes, bytes], None] = OrderedDict()
+        # the same for reports that have no times
+        self._told: OrderedDict[int, None] = OrderedDict()
         # where the log's first timestamp is; from there on, what has none is not the kernel's
         self._stamped: int | None = None
         self._number = 0
@@ -115,13 +121,7 @@ class Tracker:
     def _was_seen(self, record: Record) -> bool:
         if record.time is None:
             return False
-        key = (record.time, record.caller, record.body)
-        if key in self._seen:
-            return True
-        self._seen[key] = None
-        if len(self._seen) > _MAX_SEEN:
-            self._seen.popitem(last=False)
-        return False
+        return _is_known((record.time, record.caller, record.body), self._seen)
 
     def _joins(self, kind: Kind, match: re.Match[bytes], record: Record) -> bool:
         """Whether the header is a part of an open report, which then takes it."""
@@ -280,9 +280,25 @@ class Tracker:
         if not draft.relayed and self._is_foreign(draft.start, draft.prefixed):
             return  # userspace wrote it: the kernel's lines have timestamps here
         splat = conclude(draft, cut_short)
-        if splat is not None:
-            self._boot.saw(splat)
-            self.done.append(splat)
+        if splat is None:
+            return
+        if draft.time is None and len(draft.lines) >= _TELLING and self._was_told(splat):
+            return  # the same text once more, registers and all
+        self._boot.saw(splat)
+        self.done.append(splat)
+
+    def _was_told(self, splat: Splat) -> bool:
+        return _is_known(hash(splat.text), self._told)
+
+
+def _is_known(key: _Key, known: OrderedDict[_Key, None]) -> bool:
+    """Whether it was there; now it is."""
+    if key in known:
+        return True
+    known[key] = None
+    if len(known) > _MAX_SEEN:
+        known.popitem(last=False)
+    return False
 
 
 def _dies_of(draft: Draft, panic: Record) -> bool:

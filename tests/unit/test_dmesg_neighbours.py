@@ -272,3 +272,25 @@ CPU: 0 UID: 0 PID: 31 Comm: khungtaskd Not tainted 6.12.117 #1
 """
     (splat,) = find_splats(console(hung))
     assert (splat.task, splat.pid, splat.cpu) == ("bar", 55, None)
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "VFS: Unable to mount root fs on unknown-block(0,0)",
+        "Attempted to kill init! exitcode=0x0000000b",
+        "No working init found.  Try passing init= option to kernel.",
+    ],
+)
+def test_nobody_in_the_kernel_is_to_blame_for_what_it_was_given_to_run(why: str) -> None:
+    trace = SOMETHING.split("\n", 1)[1]
+    (splat,) = find_splats(console(f"{PANIC}{why}\n{trace}"))
+    assert splat.function == "" and splat.title.startswith(f"kernel panic: {why[:16]}")
+    assert not splat.corrupted
+
+
+@pytest.mark.parametrize("again", [REFCOUNT, OOPS + END])
+def test_a_log_without_times_that_is_printed_again_says_nothing_new(again: str) -> None:
+    other = again.replace("0x14/0x30", "0x18/0x30").replace("0x12/0x40", "0x14/0x40")
+    assert len(find_splats((again + "usb 1-1: foo\n" + again).encode())) == 1
+    assert len(find_splats((again + "usb 1-1: foo\n" + other).encode())) == 2
