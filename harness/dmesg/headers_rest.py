@@ -30,14 +30,14 @@ MEMORY = (
         T.BAD_PAGE_STATE,
         _re(rb"BUG: Bad page (?P<what>state|cache) in process (?P<comm>.{0,24}?)  pfn:"),
         "BUG: Bad page {what} in {function}",
-        kinds.OWNER,
+        kinds.PAGE,
         anchor=_CONTEXT,
     ),
     Kind(
         T.BAD_PAGE_MAP,
         _re(rb"BUG: Bad page map in process (?P<comm>.{0,24}?)  (?:pte|entry|pmd|pud|pgd|p4d):"),
         "BUG: Bad page map in {function}",
-        kinds.OWNER,
+        kinds.PAGE,
         anchor=_CONTEXT,
     ),
     Kind(
@@ -62,7 +62,7 @@ MEMORY = (
         T.BAD_PAGE_STATE,
         _re(rb"pagealloc: (?P<what>memory corruption|single bit error)$"),
         "pagealloc: {what} in {function}",
-        kinds.OWNER,
+        kinds.PAGE,
         anchor=_CONTEXT,
     ),
     # mm/mempool.c

@@ -64,6 +64,11 @@ FAULT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.LOCKS, sets.SLABS)
 MEMORY = Skipper(sets.REPORTING, sets.PRIMITIVES)
 CHECKED = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.SLABS)
 OWNER = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS)
+PAGE = Skipper(
+    *(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS),
+    r"filemap_unaccount_folio|unaccount_page_cache_page|(?:page|folio)_remove_rmap\w*|"
+    r"vm_normal_(?:page|folio)\w*",
+)
 HANDLE = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.HANDLES)
 COUNTED = Skipper(sets.REPORTING, sets.PRIMITIVES, r"kobject_\w+|_*rcuref_\w+")
 FREED = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.LOCKS)

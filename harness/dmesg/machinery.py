@@ -152,7 +152,7 @@ ALLOCATORS = _any_of(
     r"post_alloc_hook|_*rmqueue\w*|_*folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
     r"free_the_page|_*free_one_page|free_pcp_prepare|_*alloc_frozen_pages\w*|"
     r"_*folios?_put(?:_refs|_small|_large)?|__put_page|put_page|release_pages|free_pages_and_swap_cache|"
-    r"_*(?:folio_batch|pagevec)_release|filemap_unaccount_folio|unaccount_page_cache_page|"
+    r"_*(?:folio_batch|pagevec)_release|"
     r"mempool_(?:alloc|free|create|destroy|init|exit|resize|k?v?malloc|kv?free)(?:_(?:slab|pages|node|"
     r"noprof|preallocated|pool|bulk))*|"
     r"_*percpu_alloc\w*|pcpu_alloc(?:_noprof|_area|_chunk)?|__alloc_percpu\w*|kmemleak_\w+|"
