@@ -87,6 +87,8 @@ _REFINEMENTS = (
         T.STACK_CORRUPTION,
         "stack-protector: kernel stack is corrupted in {function}",
     ),
+    # kernel/cfi.c until 6.0
+    _r(_PANIC, r"CFI failure", T.CFI, "CFI failure in {function}"),
     # what userspace or the configuration did: init/, kernel/exit.c
     _r(
         _PANIC,
@@ -142,9 +144,15 @@ _PAGES = CallCheck(
     re.compile(r"_*alloc_(?:frozen_)?pages\w*"),
     _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.OWNER),
 )
+# Where the message, which says the same, was lost
+_COUNT = CallCheck(
+    re.compile(r"refcount_\w+"),
+    _r(_WARN, "", T.REFCOUNT, "WARNING: refcount bug in {function}", kinds.COUNTED),
+)
 # Files with such functions.
 CALL_CHECKS = {
     "drivers/usb/core/urb.c": _URB,
+    "lib/refcount.c": _COUNT,
     "kernel/locking/lockdep.c": _of_caller("", "locking", kinds.LOCKS),
     "mm/page_alloc.c": _PAGES,
     "mm/util.c": _KMALLOC,

@@ -294,3 +294,22 @@ def test_a_log_without_times_that_is_printed_again_says_nothing_new(again: str) 
     other = again.replace("0x14/0x30", "0x18/0x30").replace("0x12/0x40", "0x14/0x40")
     assert len(find_splats((again + "usb 1-1: foo\n" + again).encode())) == 1
     assert len(find_splats((again + "usb 1-1: foo\n" + other).encode())) == 2
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_count_is_one_also_where_its_message_was_lost(lost: int) -> None:
+    (splat,) = find_splats(console(REFCOUNT.split("\n", lost)[lost]))
+    assert (splat.type.value, splat.title) == ("REFCOUNT", "WARNING: refcount bug in put_foo")
+
+
+def test_control_flow_that_went_wrong_may_be_a_panic() -> None:
+    text = f"""\
+{PANIC}CFI failure (target: foo_dump+0x0/0x4 [foo])
+CPU: 0 PID: 77 Comm: kworker/u18:7 Not tainted 5.15.78 #1
+Call trace:
+ panic+0x1f0/0x3f0
+ __cfi_slowpath_diag+0x4/0x48
+ foo_call+0x294/0x314 [foo]
+"""
+    (splat,) = find_splats(console(text))
+    assert (splat.type.value, splat.function) == ("CFI", "foo_call") and splat.fatal
