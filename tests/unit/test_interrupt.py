@@ -45,13 +45,18 @@ def test_an_interrupt_wakes_a_main_thread_that_blocks(
         interrupt()
         return over.wait(20)
 
+    started: list[Future[bool]] = []
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(work)
+
+        def starts() -> Iterator[Future[bool]]:
+            started.append(pool.submit(work))
+            yield started[0]
+
         with pytest.raises(KeyboardInterrupt):
-            wait_for([future])
-        assert not future.done()
+            wait_for(starts())
+        assert not started[0].done()
         over.set()
-        assert future.result()
+        assert started[0].result()
     assert not caplog.records
 
 
