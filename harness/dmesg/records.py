@@ -32,19 +32,19 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 _CALLER = rb"\[ {0,6}(?P<%b>[TC]\d{1,10})\] ?"
 # What the kernels of phones put after the time: level, CPU and task; what a journal does.
-PHONE = (
+_AFTER_TIME = (
     rb"(?:<\d>|c\d{1,2} {1,6}\d{1,7} |[ -]?\(\d{1,3}\)\[\d{1,7}:[^\]\n]{1,24}\] ?|"
     rb" ?[A-Z]?\[\d{1,3}: {0,20}[^\]\n:]{1,24}(?::\d{1,3})?: {0,8}\d{1,7}\] ?|"
     # journalctl -o short-monotonic
     rb"[\w.-]{1,64}+ kernel: ?)"
 )
 # What begins neither like a caller nor like that.
-NO_PREFIX = rb"(?!\[ {0,6}[TC]\d|" + PHONE + rb")"
+NO_PREFIX = rb"(?!\[ {0,6}[TC]\d|" + _AFTER_TIME + rb")"
 _STAMP = (
     rb"(?:<\d{1,3}>)?\[ {0,5}(?P<time>\d{1,8}\.\d{6})\] ?(?:"
     + _CALLER % b"caller"
     + rb")?"
-    + PHONE
+    + _AFTER_TIME
     + rb"?"
 )
 # dmesg --ctime, dmesg --decode; syslog and journal
@@ -88,7 +88,7 @@ _GLUED = re.compile(rb"(?:<\d{1,3}>)?" + GLUE.pattern)
 # it, unless its body has escapes or GLUE.
 PLAIN_LINE = re.compile(
     rb"^(?:(?:<\d{1,3}>)?\[ {0,5}(\d{1,8}\.\d{6})\] ?(?:\[ {0,6}([TC]\d{1,10})\] ?)?"
-    + PHONE
+    + _AFTER_TIME
     + rb"?(.{0,2048})|.+)$",
     re.MULTILINE,
 )

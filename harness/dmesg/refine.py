@@ -26,15 +26,16 @@ def _r(
     return Refinement(of, re.compile(message, re.MULTILINE), type_, title, skip, nobody)
 
 
+_REFCOUNT = _r(
+    _WARN,
+    r"^(?:refcount_t: |rcuref - imbalanced )",
+    T.REFCOUNT,
+    "WARNING: refcount bug in {function}",
+    kinds.COUNTED,
+)
 _REFINEMENTS = (
     # lib/refcount.c
-    _r(
-        _WARN,
-        r"^(?:refcount_t: |rcuref - imbalanced )",
-        T.REFCOUNT,
-        "WARNING: refcount bug in {function}",
-        kinds.COUNTED,
-    ),
+    _REFCOUNT,
     # kernel/dma/debug.c
     _r(_WARN, r"^(?:\S+ \S+: )?DMA-API: ", T.WARNING, "WARNING in {function}", kinds.DMA),
     # lib/debugobjects.c
@@ -145,10 +146,7 @@ _PAGES = CallCheck(
     _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.OWNER),
 )
 # Where the message, which says the same, was lost
-_COUNT = CallCheck(
-    re.compile(r"refcount_\w+"),
-    _r(_WARN, "", T.REFCOUNT, "WARNING: refcount bug in {function}", kinds.COUNTED),
-)
+_COUNT = CallCheck(re.compile(r"refcount_\w+"), _REFCOUNT)
 # Files with such functions.
 CALL_CHECKS = {
     "drivers/usb/core/urb.c": _URB,
