@@ -40,7 +40,10 @@ from harness.source.progress import Progress
 ROOT = Path(__file__).resolve().parents[1]
 COMPLAIN = ROOT / "tools" / "complain"
 DATA = ROOT / "tests" / "data" / "dmesg" / "real"
-VARIANTS = ("kasan", "plain", "kcsan")
+VARIANTS = ("kasan", "plain", "kcsan", "kmsan", "cfi")
+# What gcc doesn't have: the name of the compiler that does, for KMSAN 14 or later, for CFI 16.
+CLANG = {"kmsan": "clang-19", "cfi": "clang-19"}
+_NOT_ON = {"kmsan": ("arm64",)}
 
 BOOT_TIMEOUT = 300.0
 TRIGGER_TIMEOUT = 180.0
@@ -57,7 +60,7 @@ _APPEND = (
     # L1 boots slowly under emulation: its workers aren't stuck before they are asked to be.
     "workqueue.watchdog_thresh=120",
 )
-_MORE = {"kasan": (), "plain": ("page_poison=1",), "kcsan": ()}
+_MORE = {"plain": ("page_poison=1",)}
 _MODE = Mode(name="complain", options=(), facts=(), why="no cell runs: the kernel shall complain")
 
 # The kernel at EL1: at EL2 it uses the hypervisor's timer, which QEMU 7.2 doesn't restore. A CPU
@@ -144,6 +147,11 @@ def triggers(base: Base, variant: str, arch: Arch) -> list[Trigger]:
     ]
 
 
+def variants(arch: str) -> tuple[str, ...]:
+    """Those that there are for an architecture."""
+    return tuple(variant for variant in VARIANTS if arch not in _NOT_ON.get(variant, ()))
+
+
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
@@ -165,7 +173,10 @@ def build(
     fragment.write_text(_known(base, variant, arch, cache, progress))
     guest = scratch / f"guest-{variant}"
     _make_guest(guest)
-    for kernel in build_kernels(base, None, arch, cache, guest, progress, fragment=fragment):
+    compiler = CLANG.get(variant, "")
+    for kernel in build_kernels(
+        base, None, arch, cache, guest, progress, fragment=fragment, clang=compiler
+    ):
         if isinstance(kernel, FailedKernel):
             raise kernel.error
         return kernel
@@ -308,7 +319,7 @@ def make(options: Options, cache: Cache, scratch: Path, progress: Progress) -> i
             accel=accel,
             kernel=kernel.image,
             initramfs=kernel.initramfs,
-            append=(*_APPEND, *_MORE[variant], *_ARCH_MORE[arch.name]),
+            append=(*_APPEND, *_MORE.get(variant, ()), *_ARCH_MORE[arch.name]),
             memory=MEMORY,
         )
         folder = options.into / folder_name(base, variant, arch)
@@ -387,7 +398,7 @@ def main() -> int:
         arch=given.arch,
         version=given.base,
         kernel_src=given.kernel_src,
-        variants=tuple(given.variant or VARIANTS),
+        variants=tuple(given.variant or variants(given.arch)),
         only=tuple(given.only),
         into=given.into,
         build_only=given.build_only,

@@ -11,8 +11,8 @@ from harness.model import Arch, Value
 
 FRAGMENTS = Path(__file__).parent / "configs"
 
-# Options that newer kernels have merged into another one, which there stands for both.
-_MERGED = {"CONFIG_PROC_SYSCTL": "CONFIG_SYSCTL"}
+# Options that newer kernels have merged into another one, which there stands for both, or renamed.
+_MERGED = {"CONFIG_PROC_SYSCTL": "CONFIG_SYSCTL", "CONFIG_CFI_CLANG": "CONFIG_CFI"}
 
 
 class Fragment(Value):

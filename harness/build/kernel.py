@@ -58,11 +58,12 @@ def build_kernels(
     *,
     steps: Sequence[int] | None = None,
     fragment: Path | None = None,
+    clang: str = "",
 ) -> Iterator[BuiltKernel | FailedKernel]:
     """Give the base plus the first k patches for each k of steps, each when it is built.
 
     steps: the base and every patch if None.  guest: the folder guest-images; fragment: the user's
-    own options.
+    own options; clang: the name of the compiler, if it shall not be gcc.
     What the cache has is not built.  A patch that doesn't build gives a FailedKernel, and the
     later kernels are built all the same.  UserError if a patch doesn't apply (before anything is
     built) or an option of the fragments takes no effect on the base; InfraError if the test
@@ -71,7 +72,8 @@ def build_kernels(
     """
     count = len(series.patches) if series is not None else 0
     chosen = range(count + 1) if steps is None else steps
-    line = _Line(base, series, max(chosen), arch, cache, guest, progress, fragment)
+    tools = toolchain(arch, clang)
+    line = _Line(base, series, max(chosen), arch, tools, cache, guest, progress, fragment)
     for k in chosen:
         yield line.kernel(k)
 
@@ -85,6 +87,7 @@ class _Line:
         series: Series | None,
         count: int,
         arch: Arch,
+        tools: Toolchain,
         cache: Cache,
         guest: Path,
         progress: Progress,
@@ -97,7 +100,7 @@ class _Line:
         self._cache = cache
         self._progress = progress
         self._parts = kconfig.fragments(arch, fragment)
-        self._tools: Toolchain = toolchain(arch)
+        self._tools = tools
         self._module = guest / "module"
         self._image = GuestImage(cache, base, arch, guest, self._tools.version, progress)
         self._overlays: tuple[Overlay, ...] = ()

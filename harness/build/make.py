@@ -45,15 +45,15 @@ class Toolchain(Value):
     version: str
 
 
-def toolchain(arch: Arch) -> Toolchain:
-    """Find the compiler for an arch, and ccache if it is there.
+def toolchain(arch: Arch, clang: str = "") -> Toolchain:
+    """Find the compiler for an arch, gcc or the clang of that name, and ccache if it is there.
 
     ccache keeps what is compiled for L1 alone: it goes by the files that the compiler names (its
     depend mode), which for programs of the host lack the headers of the system.  noref-cc keeps
     from it what such names say too little of.
     """
     cross = cross_prefix(arch)
-    compiler = f"{cross}gcc"
+    compiler = clang or f"{cross}gcc"
     versions = [_first_line(compiler), _first_line(f"{cross}ld")]
     wrapper = "noref-cc " if program("ccache") else ""
     arguments: tuple[str, ...] = (f"CC={wrapper}{compiler}", "HOSTCC=gcc")
@@ -65,7 +65,8 @@ def toolchain(arch: Arch) -> Toolchain:
 def _first_line(tool: str) -> str:
     path = program(tool)
     if path is None:
-        raise UserError(f"looking for {tool}", "it is not installed", "apt install build-essential")
+        package = tool if tool.startswith("clang") else "build-essential"
+        raise UserError(f"looking for {tool}", "it is not installed", f"apt install {package}")
     result = subprocess.run([path, "--version"], capture_output=True, check=False)
     return result.stdout.decode(errors="replace").partition("\n")[0]
 

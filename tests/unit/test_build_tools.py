@@ -11,6 +11,7 @@ import pytest
 from harness import lifetime
 from harness.build.make import Make, first_errors, toolchain
 from harness.build.tools import cross_prefix, missing_tools, packages
+from harness.errors import UserError
 from harness.machine.arches import find_arch
 from harness.source.progress import Silent
 
@@ -71,6 +72,21 @@ def test_ccache_changes_how_the_compiler_is_called_but_not_its_version(
     assert plain.version == usual.version and "gcc" in plain.version
     assert not any("noref-cc" in argument for argument in plain.arguments)
     assert any("CC=noref-cc " in argument for argument in usual.arguments)
+
+
+def test_a_clang_takes_the_place_of_gcc_for_the_kernel_alone(bare: Path) -> None:
+    for tool, version in (("clang-99", "clang 99.1"), ("ld", "GNU ld 1"), ("gcc", "gcc 1")):
+        (bare / tool).write_text(f"#!/bin/sh\necho {version}\n")
+        (bare / tool).chmod(0o755)
+    tools = toolchain(ARCH, "clang-99")
+    assert tools.version == "clang 99.1; GNU ld 1"
+    assert {"CC=clang-99", "HOSTCC=gcc"} <= set(tools.arguments)
+
+
+def test_a_clang_that_is_not_there_is_named_with_its_package(bare: Path) -> None:
+    with pytest.raises(UserError) as raised:
+        toolchain(ARCH, "clang-99")
+    assert "clang-99" in raised.value.tried and raised.value.do == "apt install clang-99"
 
 
 # Each makes an object of what is in the file data; kernel/configs.c is one of the second kind.

@@ -20,5 +20,8 @@ extern const struct complaint complain_memory[];
 extern const struct complaint complain_faults[];
 extern const struct complaint complain_stuck[];
 extern const struct complaint complain_rest[];
+#ifdef CONFIG_CC_IS_CLANG
+extern const struct complaint complain_clang[];
+#endif
 
 #endif /* COMPLAIN_H */

@@ -21,6 +21,9 @@ static const struct complaint * const groups[] = {
 	complain_faults,
 	complain_stuck,
 	complain_rest,
+#ifdef CONFIG_CC_IS_CLANG
+	complain_clang,
+#endif
 };
 
 static struct dentry *folder;
