@@ -40,10 +40,11 @@ from harness.source.progress import Progress
 ROOT = Path(__file__).resolve().parents[1]
 COMPLAIN = ROOT / "tools" / "complain"
 DATA = ROOT / "tests" / "data" / "dmesg" / "real"
-VARIANTS = ("kasan", "plain", "kcsan", "kmsan", "cfi")
+VARIANTS = ("kasan", "plain", "kcsan", "kmsan", "cfi", "tags", "mte")
 # What gcc doesn't have: the name of the compiler that does, for KMSAN 14 or later, for CFI 16.
 CLANG = {"kmsan": "clang-19", "cfi": "clang-19"}
-_NOT_ON = {"kmsan": ("arm64",)}
+# Variants that an architecture alone has.
+_ONLY_ON = {"kmsan": "x86_64", "tags": "arm64", "mte": "arm64"}
 
 BOOT_TIMEOUT = 300.0
 TRIGGER_TIMEOUT = 180.0
@@ -149,7 +150,7 @@ def triggers(base: Base, variant: str, arch: Arch) -> list[Trigger]:
 
 def variants(arch: str) -> tuple[str, ...]:
     """Those that there are for an architecture."""
-    return tuple(variant for variant in VARIANTS if arch not in _NOT_ON.get(variant, ()))
+    return tuple(variant for variant in VARIANTS if _ONLY_ON.get(variant, arch) == arch)
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -125,14 +125,14 @@ MEMORY = (
             rb"vmalloc error: size )\d"
         ),
         "page allocation failure in {function}",
-        kinds.LEAK,
+        kinds.REFUSED,
     ),
     # mm/percpu.c
     Kind(
         T.OUT_OF_MEMORY,
         _re(rb"percpu: allocation failed, size=\d"),
         "percpu allocation failure in {function}",
-        kinds.LEAK,
+        kinds.REFUSED,
     ),
     # mm/oom_kill.c
     Kind(

@@ -96,6 +96,12 @@ SLEEP = Skipper(
     *(sets.REPORTING, sets.LOCKS, sets.LOCKERS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
 )
 WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.HANGING)
+REFUSED = Skipper(
+    *(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS),
+    r"warn_alloc\w*|_*vmalloc_(?:area|node|huge|user|array)\w*|v[mz]alloc\w*|_*alloc_skb\w*|"
+    r"\w+_alloc_skb\w*|kmalloc_(?:order|reserve)\w*|page_pool_\w+|\w*page_frag_\w+|"
+    r"_*dma_(?:direct_)?alloc\w*|alloc_percpu\w*|pcpu_\w+",
+)
 LEAK = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.ALLOCATING)
 STUCK = Skipper(
     *(sets.REPORTING, sets.PRIMITIVES, sets.LOCKS, sets.INTERRUPTS),

@@ -87,7 +87,7 @@ PRIMITIVES = _any_of(
     r"bit(?:_unlock|_lock)?|_?find_(?:first|next|last|nth)_(?:\w+_)?bit(?:_le|_wrap)?",
     USER_COPIES,
     r"csum_partial\w*|skb_(?:put|push|pull)(?:_(?:zero|data))?|"
-    r"simple_(?:read_from|write_to)_buffer|memory_read_from_buffer|_*regmap_\w+",
+    r"simple_(?:read_from|write_to)_buffer|memory_read_from_buffer|_*regmap_(?!init)\w+",
     # lib/iov_iter.c
     r"_*(?:hash_and_|simple_)?copy_(?:page_|folio_)?(?:to|from)_iter\w*|copy(?:in|out)|"
     r"copy_(?:to|from)_user_iter",
@@ -147,7 +147,7 @@ SLABS = _any_of(
 )
 ALLOCATORS = _any_of(
     SLABS,
-    r"_*alloc_pages\w*|_*get_free_pages\w*|get_zeroed_page\w*|get_page_from_freelist|prep_new_page|"
+    r"_*alloc_pages\w*|alloc_slab_page|cache_grow_begin|_*get_free_pages\w*|get_zeroed_page\w*|get_page_from_freelist|prep_new_page|"
     r"_*free_pages?(?:_(?:nolock|exact|prepare|ok|bulk|core|and_swap_cache|is_bad\w*))?|"
     r"post_alloc_hook|_*rmqueue\w*|_*folio_alloc\w*|_*free_(?:unref|pcppages|frozen)\w*|"
     r"free_the_page|_*free_one_page|free_pcp_prepare|_*alloc_frozen_pages\w*|"
@@ -172,7 +172,7 @@ WAITING = _any_of(
 )
 
 # Functions that take a lock of their own kind, which may sleep.
-LOCKERS = r"[a-z]\w*_lock(?:_(?:killable|interruptible))?"
+LOCKERS = r"[a-z]\w*_lock(?:_(?:killable|interruptible))?|__lock_sock"
 
 # What a hung task waits in: any lock, also one that has a name of its own.
 HANGING = _any_of(
@@ -244,7 +244,7 @@ OBJECTS = _any_of(
 # Timers, work, RCU callbacks and percpu counters: what their owner asked for too early or too late.
 HANDLES = _any_of(
     r"_*(?:try_to_)?(?:del|add|mod|shutdown)_timer\w*|_*(?:hr)?timer_\w+|"
-    r"detach_(?:timer|if_pending)|debug_assert_init|device_release|kobject_\w+",
+    r"detach_(?:timer|if_pending)|debug_assert_init|device_release|put_device|kobject_\w+",
     r"_*(?:init|insert|queue|flush|cancel|mod|schedule|enable|disable|start_flush)_"
     r"(?:delayed_|rcu_)?work(?:_\w+)?|(?:try_to|work)_grab_pending",
     r"_*call_rcu\w*|debug_rcu_\w+|percpu_counter_\w+|_*vunmap\w*|remove_vm_area",

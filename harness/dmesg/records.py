@@ -81,6 +81,8 @@ STAMP = re.compile(_STAMP)
 ANY_STAMP = re.compile(rb"\[ {0,5}\d{1,8}\.\d{6}\]")
 # What may stand before printk's own prefix: an outer clock, or what stores logs
 _OUTER = re.compile(rb"[\dTZ:.,+ <>-]{0,40}|" + DECODED + rb"|" + SYSLOG)
+# In a mail; not the mark of KASAN, which has no space after it.
+_QUOTED = re.compile(rb"\A(?:> ){1,8}")
 # What tells a record's beginning in mid-line, and where that record begins.
 GLUE = re.compile(rb"\[ {0,5}\d{1,8}\.\d{6}\](?= |\[)")
 _GLUED = re.compile(rb"(?:<\d{1,3}>)?" + GLUE.pattern)
@@ -126,6 +128,8 @@ def split_line(line: bytes, start: int) -> Sequence[Record]:
 
 def _record(piece: bytes, start: int) -> Record:
     end = start + len(piece)
+    if piece.startswith(b"> "):
+        piece = _QUOTED.sub(b"", piece)
     if b"\x1b" in piece:
         piece = strip_escapes(piece)
     match = STAMP.match(piece)

@@ -49,6 +49,10 @@ PREFIXES = (
     "1780315201.123456 host kernel: ",
     "2026-06-01 12:00:01.123456 host kernel: ",
     "Jun 01 12:00:01 host kernel[1]: ",
+    # quoted in a mail
+    "> ",
+    "> > ",
+    "> [   12.000001][  T191] ",
 )
 
 
