@@ -40,11 +40,11 @@ from harness.source.progress import Progress
 ROOT = Path(__file__).resolve().parents[1]
 COMPLAIN = ROOT / "tools" / "complain"
 DATA = ROOT / "tests" / "data" / "dmesg" / "real"
-VARIANTS = ("kasan", "plain", "kcsan", "kmsan", "cfi", "tags", "mte")
+VARIANTS = ("kasan", "plain", "kcsan", "kmsan", "cfi", "tags")
 # What gcc doesn't have: the name of the compiler that does, for KMSAN 14 or later, for CFI 16.
 CLANG = {"kmsan": "clang-19", "cfi": "clang-19"}
 # Variants that an architecture alone has.
-_ONLY_ON = {"kmsan": "x86_64", "tags": "arm64", "mte": "arm64"}
+_ONLY_ON = {"kmsan": "x86_64", "tags": "arm64"}
 
 BOOT_TIMEOUT = 300.0
 TRIGGER_TIMEOUT = 180.0
