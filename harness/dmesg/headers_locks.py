@@ -78,7 +78,7 @@ LOCKING = (
         T.LOCKDEP,
         _re(rb"WARNING: " + _TASK + rb" still has locks held!"),
         "WARNING: still has locks held in {function}",
-        kinds.SLEEP,
+        kinds.FREEZE,
         anchor=_BACKTRACE,
     ),
     Kind(

@@ -92,9 +92,12 @@ CHECKSUM = Skipper(
     sets.PRIMITIVES,
     r"netdev_rx_csum_fault|_*skb_checksum\w*|nf_(?:ip6?_)?checksum\w*",
 )
-SLEEP = Skipper(
-    *(sets.REPORTING, sets.LOCKS, sets.LOCKERS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES)
+MISUSED = Skipper(sets.REPORTING, sets.LOCKS, r"lock_sock\w*")
+_SLEEPERS = (
+    *(sets.REPORTING, sets.LOCKS, sets.LOCKERS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES),
 )
+SLEEP = Skipper(*_SLEEPERS)
+FREEZE = Skipper(*_SLEEPERS, r"get_signal|try_to_freeze\w*|_*refrigerator")
 WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.HANGING)
 REFUSED = Skipper(
     *(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS),

@@ -151,7 +151,7 @@ _COUNT = CallCheck(re.compile(r"refcount_\w+"), _REFCOUNT)
 CALL_CHECKS = {
     "drivers/usb/core/urb.c": _URB,
     "lib/refcount.c": _COUNT,
-    "kernel/locking/lockdep.c": _of_caller("", "locking", kinds.LOCKS),
+    "kernel/locking/lockdep.c": _of_caller("", "locking", kinds.MISUSED),
     "mm/page_alloc.c": _PAGES,
     "mm/util.c": _KMALLOC,
     "mm/slab_common.c": _KMALLOC,

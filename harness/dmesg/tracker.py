@@ -129,7 +129,7 @@ class Tracker:
             dying.panic = record.body
             dying.absorb(kind, match, record, self._number)
             return True
-        draft = self._open.get(record.caller)
+        draft = self._summary_of(kind, record) or self._open.get(record.caller)
         if draft is None or draft.silent_since(record.time):
             return False
         if draft.kind is CUT_HERE and not draft.announced:
@@ -154,6 +154,19 @@ class Tracker:
             if joins:
                 draft.join(record, self._number)
         return joins
+
+    def _summary_of(self, kind: Kind, record: Record) -> Draft | None:
+        """What a thread of the kernel's said of a file that somebody has printed now."""
+        if not kind.relayed or record.prefixed:
+            return None
+        said = next((draft for draft in self._open.values() if _is_summary(draft.kind)), None)
+        if said is not None and said.caller != record.caller:
+            del self._open[said.caller]
+            if (before := self._open.pop(record.caller, None)) is not None:
+                self._conclude(before, cut_short=True)
+            said.caller = record.caller
+            self._open[said.caller] = said
+        return said
 
     def _dying(self, record: Record) -> Draft | None:
         """The report that this panic is the end of."""

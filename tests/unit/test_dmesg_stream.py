@@ -358,11 +358,17 @@ def test_a_leak_that_userspace_reads_from_kmemleak_is_the_kernels_word(caller: s
     assert all(s.trace[1:] and s.text.endswith("caller+0x1/0x2") for s in splats)
 
 
-def test_what_kmemleak_announces_and_userspace_then_reads_is_one_complaint() -> None:
+@pytest.mark.parametrize("caller", [b"", b"[   T82]"])
+@pytest.mark.parametrize("between", [b"# cat /sys/kernel/debug/kmemleak\n", b"BUG: memory leak\n"])
+def test_what_kmemleak_announces_and_userspace_then_reads_is_one_complaint(
+    caller: bytes, between: bytes
+) -> None:
     log = (
-        b"[   12.000000] kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n"
-        b"# cat /sys/kernel/debug/kmemleak\n"
-        b"unreferenced object 0xffff888101234560 (size 64):\n"
+        b"[   12.000000]"
+        + caller
+        + b" kmemleak: 1 new suspected memory leaks (see /sys/kernel/debug/kmemleak)\n"
+        + between
+        + b"unreferenced object 0xffff888101234560 (size 64):\n"
         b'  comm "sh", pid 12, jiffies 4294943254\n'
         b"  backtrace:\n"
         b"    [<00000000a1b2c3d4>] kmalloc_trace+0x1/0x2\n"
