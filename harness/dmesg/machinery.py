@@ -237,7 +237,7 @@ SAMPLED = _any_of(
 # kobjects and what embeds them: the caller's own object was wrong.
 OBJECTS = _any_of(
     r"_*kobj(?:ect)?_\w+|_*kset_\w+|sysfs_\w+|create_dir|(?:device|class)_(?:add|put|register|create|initialize)\w*|"
-    r"cdev_(?:add|del|put|device_\w+)",
+    r"put_device|cdev_(?:add|del|put|device_\w+)",
     r"bus_add_\w+|driver_(?:add|register)\w*|_*platform_(?:device|driver)_(?:add|register)\w*",
 )
 
