@@ -133,7 +133,8 @@ LOCKS = _any_of(
 
 # Allocating and freeing: the caller owns the object.
 SLABS = _any_of(
-    r"_*(?:kv?|v)(?:m|z|c|re)?alloc(?:_(?:32|area|array|bulk|cache|exact|flex|gfp_adjust|huge|large|"
+    # vrealloc() itself writes to the area
+    r"_*(?!vrealloc)(?:kv?|v)(?:m|z|c|re)?alloc(?:_(?:32|area|array|bulk|cache|exact|flex|gfp_adjust|huge|large|"
     r"node|nolock|noprof|obj|objs|order|range|reserve|size|slab|trace|track|caller|user))*|"
     r"_*kv?(?:strdup|strndup|asprintf|memdup)(?:_\w+)?|_*kvasprintf\w*|memdup_\w+|"
     r"_*(?:kv?|v)free(?:_sensitive|_const|_bulk|_rcu\w*|_call_rcu|_link|_atomic)?|kfree_skbmem|"
@@ -246,7 +247,7 @@ HANDLES = _any_of(
     r"_*(?:try_to_)?(?:del|add|mod|shutdown)_timer\w*|_*(?:hr)?timer_\w+|"
     r"detach_(?:timer|if_pending)|debug_assert_init|device_release|put_device|kobject_\w+",
     r"_*(?:init|insert|queue|flush|cancel|mod|schedule|enable|disable|start_flush)_"
-    r"(?:delayed_|rcu_)?work(?:_\w+)?|(?:try_to|work)_grab_pending",
+    r"(?:delayed_|rcu_)?work(?:_\w+)?|(?:try_to|work)_grab_pending|tcf_queue_work",
     r"_*call_rcu\w*|debug_rcu_\w+|percpu_counter_\w+|_*vunmap\w*|remove_vm_area",
 )
 
