@@ -178,7 +178,7 @@ LOCKERS = r"[a-z]\w*_lock(?:_(?:killable|interruptible))?|__lock_sock"
 # What a hung task waits in: any lock, also one that has a name of its own. Not whatever waits: who
 # waits for what of his own is what a maintainer names.
 HANGING = _any_of(
-    r"\w+_lock(?:_(?:killable|interruptible|nested|common|slow\w*|io))?|\w*wait_bit\w*|percpu_rwsem_wait|"
+    r"\w+_lock(?:_(?:killable|interruptible|nested|common|slow\w*|io))?|percpu_rwsem_wait|"
     r"__lock_\w+|\w*_slowlock\w*|\w*completion\w*|_*synchronize_\w+|(?:kvfree_)?rcu_barrier\w*|srcu_barrier|cancel_delayed_work\w*|"
     r"kthread_(?:stop|park|flush)\w*",
 )
