@@ -61,7 +61,8 @@ PASSED_OVER = [
     (kinds.LOCKS, LOCKS),
     (kinds.OWNER, ALLOCATORS),
     (kinds.FREED, REPORTS + STRINGS + LOCKS + ALLOCATORS),
-    (kinds.HANDLE, OWNED),
+    (kinds.HANDLE, OWNED + "tcf_queue_work put_device"),
+    (kinds.REFUSED, ALLOCATORS + "warn_alloc kmalloc_order_trace __netdev_alloc_skb vzalloc"),
     (kinds.OBJECT, OBJECTS),
     (kinds.URB, "usb_submit_urb usb_start_wait_urb usb_control_msg usb_control_msg_send"),
     (kinds.UNINIT, "usb_submit_urb _copy_to_iter memcpy"),
@@ -80,7 +81,12 @@ BLAMED = [
     (kinds.MEMORY, "kfree iov_iter_advance spin_this string_list_add numbers print_it"),
     (kinds.STUCK, "serial8250_do_startup zram_reset_device pl011_console_write"),
     (kinds.SLEEP, "lock_sock_nested do_con_write handle_it"),
-    (kinds.WAIT, "lock_sock_nested nfsd_shutdown jbd2_journal_commit_transaction"),
+    (kinds.CHECKED, "vrealloc_noprof"),
+    (kinds.REFUSED, "xhci_alloc_stream_info vb2_dc_alloc"),
+    (
+        kinds.WAIT,
+        "blk_mq_freeze_queue_wait lock_sock_nested nfsd_shutdown jbd2_journal_commit_transaction",
+    ),
 ]
 
 
