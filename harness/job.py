@@ -99,7 +99,7 @@ def shell(
     spec = l1_spec(kernel, order.arch.modes[number], order.arch, site.accel)
     progress.step(f"booting {label} in mode {names[number]}", None)
     with (
-        run_folder(order.results) as folder,
+        run_folder(order.results, judged=False) as folder,
         lifetime.scratch(order.cache / "tmp") as scratch,
         connect(spec, scratch, folder / "console.log", order.limits.boot) as session,
     ):
@@ -270,15 +270,17 @@ def workers_for(wanted: int) -> int:
 
 
 @contextmanager
-def run_folder(results: Path) -> Iterator[Path]:
-    """Yield a new folder for one run's evidence, with `latest` pointing at it."""
+def run_folder(results: Path, *, judged: bool = True) -> Iterator[Path]:
+    """Yield a new folder for one run's evidence, with `latest` pointing at it if it is to be
+    judged: a shell has no result."""
     name = datetime.now().strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
     folder = results.resolve() / name
     try:
         folder.mkdir(parents=True)
-        link = folder.parent / f".latest-{os.getpid()}"
-        link.symlink_to(name)
-        link.rename(folder.parent / "latest")
+        if judged:
+            link = folder.parent / f".latest-{os.getpid()}"
+            link.symlink_to(name)
+            link.rename(folder.parent / "latest")
     except OSError as error:
         raise InfraError(
             f"making a folder for the results below {results}", str(error), "use --results"

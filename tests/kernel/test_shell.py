@@ -9,6 +9,14 @@ def test_l1_that_is_powered_off_from_within_is_a_good_end(main_job: Ran, noref: 
     assert noref("shell", "--", "poweroff", "-f").status == 0
 
 
+def test_the_shell_leaves_the_latest_result_where_it_is(main_job: Ran, noref: Noref) -> None:
+    cell = "base/tdp/order0/fault/guest_read"
+    ran = noref("run", cell)
+    assert noref("shell", "--", "true").status == 0
+    assert (ran.results / "latest/cells" / cell / "console.log").exists()
+    assert len([folder for folder in ran.results.iterdir() if not folder.is_symlink()]) == 2
+
+
 def test_l1_that_panics_under_the_shell_is_the_kernels_failure(main_job: Ran, noref: Noref) -> None:
     ran = noref("shell", "--", "sh", "-c", "echo c >/proc/sysrq-trigger")
     assert ran.status == 1
