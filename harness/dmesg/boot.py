@@ -29,6 +29,10 @@ _BACK = 5.0
 _AFTERLIFE = 3
 
 
+# Userspace has run: a getty's prompt, a fuzzer's programs
+_LIFE = re.compile(
+    rb"^(?:[\w.-]{1,64} login: |(?:[\d/:. ]{8,32} )?executing program\b)", re.MULTILINE
+)
 _ABOUT_BOOT = re.compile(rb"Linux version |reboot: |kexec_core: ")
 
 
@@ -49,6 +53,8 @@ class BootWatch:
         self._booted = False
         # the log's first timestamp, and where it is
         self._began, self._stamped = 0.0, math.inf
+        # where userspace's first sign of life is
+        self._lived = math.inf
         self._expected = False
         self._first: list[tuple[float, bytes]] = []
         self._probe: list[tuple[float, bytes]] | None = None
@@ -71,6 +77,11 @@ class BootWatch:
         """The log's first timestamp is at that byte of it."""
         self._began, self._stamped = time, at
 
+    def look(self, block: bytes, base: int) -> None:
+        """See whether a kernel has run before the first banner; the block begins at byte `base`."""
+        if not self._booted and self._lived == math.inf and (match := _LIFE.search(block)):
+            self._lived = base + match.start()
+
     def saw(self, splat: Splat) -> None:
         """A machine that died may well restart."""
         self._expected = self._expected or splat.fatal
@@ -83,6 +94,7 @@ class BootWatch:
             late = self._stamped < record.start
             if late and record.time is not None and record.time < self._began - _BACK:
                 self._booted = True
+            self._booted = self._booted or self._lived < record.start
             if self._booted and self._expected:
                 self._first = []
                 self._probe, self._left = [], _PROBE_RECORDS

@@ -22,10 +22,11 @@ from harness.dmesg.frames import (
 )
 from harness.dmesg.headers import CUT_HERE
 from harness.dmesg.kinds import Kind, Refinement
-from harness.dmesg.machinery import first_outside
+from harness.dmesg.machinery import Skipper, first_outside
 from harness.dmesg.records import MAX_BODY
 from harness.dmesg.refine import CALL_CHECKS, REFINEMENTS
 from harness.dmesg.splat import Splat, SplatType
+from harness.dmesg.stuck import asked_to, shared_wait
 from harness.dmesg.text import clean_text, stable
 
 _TITLE = 160
@@ -37,11 +38,14 @@ _DIGITS = 10
 _DETAILS = 12
 _BODY_BEGINS = re.compile(rb"Modules linked in:|CPU: \d|Call [Tt]race:|RIP: ")
 _HELD_AT = re.compile(r", at: (\S+)")
-# print_lock(): where the lock was asked for that makes the trouble
+# print_lock(): where the lock was asked for, or released, that makes the trouble
 _TAKEN_AT = re.compile(
-    r"(?:trying to acquire(?: lock)?|takes):\n(?:[^\n]*\n){0,9}?[^\n]*, at: ([\w.$]+)\+0x"
+    r"(?:(?:trying to acquire(?: lock)?:|takes:|locks still held!)\n(?:[^\n]*\n){0,9}?[^\n]*, at: |"
+    r"trying to release lock \([^\n]{1,80}\) at:\n)(?:\[<[^>\n]{0,40}>\] )?([\w.$]+)\+0x"
 )
 _NAMES = ("func", "other")
+# A clock chose the moment, not the kernel
+_CAUGHT = (SplatType.RCU_STALL, SplatType.SOFT_LOCKUP)
 _FIELDS = re.compile(r"\{(\w+)\}")
 # What the machine says as it dies
 _DIED, _REBOOTS, _EARLY = "Kernel panic - not syncing", "\nRebooting in ", "PANIC: early exception"
@@ -69,7 +73,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     candidates = list(_candidates(kind, groups, stacks, trace, text))
     # Not those that were inlined: a symboliser must not change the title.
     candidates = [frame for frame in candidates if not frame.inline] or candidates
-    function = first_outside([frame.name for frame in candidates], skip)
+    function = _guilty(type_, [frame.name for frame in candidates], skip)
     nobody = kind.nobody or (refined is not None and refined.nobody)
     function = "" if nobody else function or _held_at(text)
     guilty = next((frame for frame in candidates if frame.name == function), Frame(""))
@@ -96,6 +100,14 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
         fatal=draft.killed or bool(draft.panic) or _is_fatal(text),
         text=text,
     )
+
+
+def _guilty(type_: SplatType, names: Sequence[str], skip: Skipper) -> str:
+    """The guilty one of these functions; "" if there is none."""
+    if type_ is SplatType.HUNG_TASK and (shared := shared_wait(names)):
+        return shared
+    function = first_outside(names, skip)
+    return asked_to(function, names) if type_ in _CAUGHT else function
 
 
 def _is_fatal(text: str) -> bool:

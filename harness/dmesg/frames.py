@@ -16,7 +16,7 @@ import msgspec
 from harness.dmesg.lines import in_report
 
 _NAME = r"[A-Za-z_.$][\w.$]*+"
-_BRACKET = r"(?:\[<[^>\n]{0,40}>\] ?)"
+_BRACKET = r"(?:\[<[^>\n]{0,40}>\] {0,2})"
 _SOURCE = r"([\w./+-]+\.[chSrs]{1,2}):(\d{1,7})"
 # guess, name, source, line: three ways to print a frame
 _FRAME = (

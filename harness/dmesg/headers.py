@@ -13,6 +13,8 @@ from harness.dmesg.kinds import Kind
 from harness.dmesg.splat import SplatType as T
 
 _EQUALS = re.compile(rb"={30,}$")
+# Not SLUB's, which may be in the middle
+_KASANS = re.compile(rb"={30,72}$")
 _ACCESS = re.compile(
     r"(?:(?P<access>Read|Write)(?: of size \d+)? at addr|Free of addr) \S+ by task "
     r"(?P<comm>.{0,24})/(?P<pid>\d+)"
@@ -162,7 +164,7 @@ SANITIZERS = (
         "KASAN: {what} {access} in {function}",
         kinds.FREED,
         detail=_ACCESS,
-        rule=_EQUALS,
+        rule=_KASANS,
     ),
     # mm/kmsan/report.c
     Kind(

@@ -22,6 +22,8 @@ _TASK = rb"(?P<comm>.{0,24})[/:](?P<pid>\d+)"
 
 
 _re = re.compile
+# As lockdep begins since 4.13, and before
+_SAYS = rb"(?:WARNING|\[ (?:INFO|BUG)): "
 
 
 LOCKING = (
@@ -29,10 +31,10 @@ LOCKING = (
     Kind(
         T.LOCKDEP,
         _re(
-            rb"WARNING: possible (?:circular|recursive) locking dependency detected|"
-            rb"WARNING: possible (?:circular|recursive) locking detected|"
-            rb"WARNING: possible irq lock inversion dependency detected|"
-            rb"WARNING: [A-Z_-]{1,40}-safe -> [A-Z_-]{1,40}-unsafe lock order detected"
+            _SAYS
+            + rb"(?:possible (?:(?:circular|recursive) locking|irq lock inversion) "
+            + rb"(?:dependency )?detected|"
+            + rb"[A-Z_-]{1,40}-safe -> [A-Z_-]{1,40}-unsafe lock order detected)"
         ),
         "possible deadlock in {function}",
         kinds.LOCKS,
@@ -41,7 +43,7 @@ LOCKING = (
     ),
     Kind(
         T.LOCKDEP,
-        _re(rb"(?:WARNING: )?inconsistent lock state$"),
+        _re(rb"(?:" + _SAYS + rb")?inconsistent lock state(?: \])?$"),
         "inconsistent lock state in {function}",
         kinds.LOCKS,
         detail=_TAKER,
@@ -49,7 +51,7 @@ LOCKING = (
     ),
     Kind(
         T.LOCKDEP,
-        _re(rb"WARNING: (?P<what>bad unlock balance|bad contention) detected!"),
+        _re(_SAYS + rb"(?P<what>bad unlock balance|bad contention) detected!"),
         "WARNING: {what} in {function}",
         kinds.LOCKS,
         detail=_TAKER,
@@ -58,17 +60,18 @@ LOCKING = (
     Kind(
         T.LOCKDEP,
         _re(
-            rb"WARNING: (?P<what>held lock freed)!|"
-            rb"WARNING: (?P<what2>Nested lock was not taken|chain_key collision)"
+            _SAYS
+            + rb"(?:(?P<what>held lock freed)!|"
+            + rb"(?P<what2>Nested lock was not taken|chain_key collision))"
         ),
         "WARNING: {what}{what2} in {function}",
-        kinds.FREED,
+        kinds.HELD,
         detail=_TAKER,
         anchor=_BACKTRACE,
     ),
     Kind(
         T.LOCKDEP,
-        _re(rb"WARNING: (?P<what>lock held when returning to user space)!"),
+        _re(_SAYS + rb"(?P<what>lock held when returning to user space)!"),
         "WARNING: {what} in {function}",
         kinds.LOCKS,
         detail=_TAKER,
@@ -76,7 +79,7 @@ LOCKING = (
     ),
     Kind(
         T.LOCKDEP,
-        _re(rb"WARNING: " + _TASK + rb" still has locks held!"),
+        _re(_SAYS + _TASK + rb" still has locks held!"),
         "WARNING: still has locks held in {function}",
         kinds.FREEZE,
         anchor=_BACKTRACE,
@@ -94,6 +97,15 @@ LOCKING = (
         kinds.LOCKS,
         traced=False,
     ),
+    # Its tables are full, whoever came last
+    Kind(
+        T.LOCKDEP,
+        _re(rb"BUG: (?P<what>MAX_(?:LOCKDEP_\w{1,24}|STACK_TRACE_ENTRIES) too low)"),
+        "BUG: {what}",
+        kinds.LOCKS,
+        traced=False,
+        nobody=True,
+    ),
     Kind(
         T.LOCKDEP,
         _re(rb"BUG: key .{1,40} has not been registered"),
@@ -104,7 +116,7 @@ LOCKING = (
     ),
     Kind(
         T.SUSPICIOUS_RCU,
-        _re(rb"WARNING: suspicious RCU usage"),
+        _re(_SAYS + rb"suspicious RCU usage"),
         "WARNING: suspicious RCU usage in {function}",
         kinds.LOCKS,
         anchor=_BACKTRACE,

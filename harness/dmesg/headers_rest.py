@@ -78,6 +78,8 @@ MEMORY = (
         T.SLAB,
         _re(
             rb"BUG (?P<cache>\S.{0,60}?) \((?:Not tainted|Tainted: [A-Z ]+)\): "
+            # KASAN's own report, until 4.9
+            rb"(?!kasan: bad access)"
             # up to the first number and what leads to it
             rb"(?P<what>(?:[ .:(]++(?!0x|@|\d)|(?!0x|@|\d)[^ .:(])*+)"
         ),
@@ -296,15 +298,8 @@ OTHERS = (
         kinds.LEAK,
         weak=True,
     ),
-    # anything else that calls itself so, if it brings a stack trace; but not that lockdep's own
-    # tables are full (print_lockdep_off())
-    Kind(
-        T.BUG,
-        _re(rb"BUG: (?!MAX_(?:LOCKDEP|STACK_TRACE)_)(?P<what>.{1,120})"),
-        "BUG: {what}",
-        kinds.MEMORY,
-        weak=True,
-    ),
+    # anything else that calls itself so, if it brings a stack trace
+    Kind(T.BUG, _re(rb"BUG: (?P<what>.{1,120})"), "BUG: {what}", kinds.MEMORY, weak=True),
     Kind(
         T.WARNING, _re(rb"WARNING: (?P<what>.{1,120})"), "WARNING: {what}", kinds.MEMORY, weak=True
     ),

@@ -81,7 +81,7 @@ UNINIT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.URBS)
 REGISTER = Skipper(sets.REPORTING, sets.REGISTERS)
 LOCKS = Skipper(sets.REPORTING, sets.LOCKS, sets.USER_COPIES)
 KEYS = Skipper(
-    sets.REPORTING, sets.LOCKS, sets.HANDLES, r"lock_sock\w*|_*mutex_init|__kernfs_create_file"
+    sets.REPORTING, sets.LOCKS, sets.WORK, r"lock_sock\w*|_*mutex_init|__kernfs_create_file"
 )
 DMA = Skipper(
     sets.REPORTING,
@@ -93,6 +93,10 @@ CHECKSUM = Skipper(
     r"netdev_rx_csum_fault|_*skb_checksum\w*|nf_(?:ip6?_)?checksum\w*",
 )
 MISUSED = Skipper(sets.REPORTING, sets.LOCKS, r"lock_sock\w*")
+HELD = Skipper(
+    *(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.LOCKS),
+    r"(?:un)?lock_sock\w*|release_sock",
+)
 _SLEEPERS = (
     *(sets.REPORTING, sets.LOCKS, sets.LOCKERS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES),
 )

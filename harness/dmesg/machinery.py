@@ -41,7 +41,7 @@ REPORTING = _any_of(
     r"end_report|check_region_inline|describe_object\w*|tsan_\w+",
     r"__ubsan_\w+|ubsan_\w+|handle_(?:overflow|null_ptr_deref|misaligned_access|object_size_mismatch)|"
     r"__sanitizer_\w+|write_comp_data|check_kcov_mode",
-    r"__stack_chk_fail|usercopy_abort|_*check_object_size\w*|_*check_heap_object|"
+    r"__stack_chk_fail|usercopy_(?:abort|warn)|_*check_object_size\w*|_*check_heap_object|"
     r"check_(?:bogus_address|page_span|stack_object)|copy_overflow|__copy_overflow",
     r"(?:init_timer|timer_init)_key|__init_work|debug_print_object|_*debug_object_\w+|"
     r"lookup_object_or_alloc|__debug_check_no_obj_freed|"
@@ -173,12 +173,11 @@ WAITING = _any_of(
 )
 
 # Functions that take a lock of their own kind, which may sleep.
-LOCKERS = r"[a-z]\w*_lock(?:_(?:killable|interruptible))?|__lock_sock"
+LOCKERS = r"__lock_sock"
 
-# What a hung task waits in: any lock, also one that has a name of its own. Not whatever waits: who
-# waits for what of his own is what a maintainer names.
+# What a hung task waits in: any lock or wait, also one that has a name of its own, as for syzbot.
 HANGING = _any_of(
-    r"\w+_lock(?:_(?:killable|interruptible|nested|common|slow\w*|io))?|percpu_rwsem_wait|"
+    r"\w+_lock(?:_\w+)?|\w*rwsem\w*|\w*wait\w*|"
     r"__lock_\w+|\w*_slowlock\w*|\w*completion\w*|_*synchronize_\w+|(?:kvfree_)?rcu_barrier\w*|srcu_barrier|cancel_delayed_work\w*|"
     r"kthread_(?:stop|park|flush)\w*",
 )
@@ -243,12 +242,17 @@ OBJECTS = _any_of(
     r"bus_add_\w+|driver_(?:add|register)\w*|_*platform_(?:device|driver)_(?:add|register)\w*",
 )
 
-# Timers, work, RCU callbacks and percpu counters: what their owner asked for too early or too late.
+# Work: what its owner asked for too early or too late.
+WORK = (
+    r"_*(?:init|insert|queue|flush|cancel|mod|schedule|enable|disable|start_flush)_"
+    r"(?:delayed_|rcu_)?work(?:_\w+)?|(?:try_to|work)_grab_pending|tcf_queue_work"
+)
+
+# The same with timers, RCU callbacks and percpu counters.
 HANDLES = _any_of(
+    WORK,
     r"_*(?:try_to_)?(?:del|add|mod|shutdown)_timer\w*|_*(?:hr)?timer_\w+|"
     r"detach_(?:timer|if_pending)|debug_assert_init|device_release|put_device|kobject_\w+",
-    r"_*(?:init|insert|queue|flush|cancel|mod|schedule|enable|disable|start_flush)_"
-    r"(?:delayed_|rcu_)?work(?:_\w+)?|(?:try_to|work)_grab_pending|tcf_queue_work",
     r"_*call_rcu\w*|debug_rcu_\w+|percpu_counter_\w+|_*vunmap\w*|remove_vm_area",
 )
 

@@ -51,7 +51,8 @@ _REFINEMENTS = (
     ),
     _r(
         _WARN_BUG,
-        r"^(?:usercopy: )?[Kk]ernel memory (?:exposure|overwrite) attempt",
+        r"^(?:Bad or missing usercopy whitelist\? )?(?:usercopy: )?"
+        r"[Kk]ernel memory (?:exposure|overwrite) attempt",
         T.USERCOPY,
         "usercopy: kernel memory bug in {function}",
         kinds.OWNER,
@@ -126,9 +127,9 @@ class CallCheck(NamedTuple):
     refinement: Refinement
 
 
-def _of_caller(function: str, what: str, skip: Skipper) -> CallCheck:
+def _of_caller(function: str, what: str, skip: Skipper, type_: T = T.WARNING) -> CallCheck:
     title = f"WARNING: {what} bug in {{function}}"
-    return CallCheck(re.compile(function), _r(_WARN, "", T.WARNING, title, skip))
+    return CallCheck(re.compile(function), _r(_WARN, "", type_, title, skip))
 
 
 _KMALLOC = _of_caller(r"_*kv?[mzc]?alloc\w*|_*kvrealloc\w*", "kmalloc", kinds.OWNER)
@@ -145,6 +146,8 @@ _PAGES = CallCheck(
     re.compile(r"_*alloc_(?:frozen_)?pages\w*"),
     _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.OWNER),
 )
+# DEBUG_LOCKS_WARN_ON(), DEBUG_RWSEMS_WARN_ON()
+_LOCK = CallCheck(re.compile(""), _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.MISUSED))
 # Where the message, which says the same, was lost
 _COUNT = CallCheck(re.compile(r"refcount_\w+"), _REFCOUNT)
 # Files with such functions.
@@ -152,6 +155,10 @@ CALL_CHECKS = {
     "drivers/usb/core/urb.c": _URB,
     "lib/refcount.c": _COUNT,
     "kernel/locking/lockdep.c": _of_caller("", "locking", kinds.MISUSED),
+    "kernel/locking/mutex.c": _LOCK,
+    "kernel/locking/mutex-debug.c": _LOCK,
+    "kernel/locking/rwsem.c": _LOCK,
+    "lib/kobject.c": _of_caller(r"kobject_\w+", "kobject", kinds.OBJECT, T.KOBJECT),
     "mm/page_alloc.c": _PAGES,
     "mm/util.c": _KMALLOC,
     "mm/slab_common.c": _KMALLOC,

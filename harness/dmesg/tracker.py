@@ -28,6 +28,8 @@ from harness.dmesg.table import CUT_HERE, OVERWRITTEN, find_kind, is_consequence
 _Key = TypeVar("_Key")
 _BACKTRACE_OF_CPU = re.compile(rb"NMI backtrace for cpu \d+$|NMI backtrace for cpu \d+ ")
 _NEWLINE = 0x0A
+# No header begins with such bytes; a serial line's noise does.
+_NOISE = bytes(range(0x80, 0x100))
 _MAX_OPEN = 64
 # CPUs that add a backtrace to somebody's report.
 _MAX_GUESTS = 1024
@@ -67,7 +69,8 @@ class Tracker:
         return min([*starts, self._boot.floor])
 
     def look(self, block: bytes, base: int) -> None:
-        """Note where timestamps begin; the block begins at byte `base` of the log."""
+        """Note where timestamps and userspace begin; the block begins at byte `base` of the log."""
+        self._boot.look(block, base)
         if self._stamped is None and (match := first_stamp(block)) is not None:
             self._stamped = base + match.start()
             self._boot.begin(float(match.group().strip(b"[ ]")), self._stamped)
@@ -82,7 +85,7 @@ class Tracker:
             if hot and is_banner(record.body):
                 self._reboot()
             self.done.extend(self._boot.push(record))
-        found = find_kind(record.body) if hot else None
+        found = find_kind(record.body.lstrip(_NOISE)) if hot else None
         unsure = found is not None and (found[0].weak or found[0].aside)
         if found is None or (unsure and self._is_claimed(found[0], record)):
             self._give(record)
@@ -138,7 +141,7 @@ class Tracker:
                 del self._open[draft.caller]
             elif joins:
                 draft.adopt(kind, match, record, self._number)
-        elif _is_summary(draft.kind) and kind.type is draft.kind.type and kind.traced:
+        elif _is_said_again(draft, kind):
             draft.adopt(kind, match, record, self._number)
             joins = True
         elif draft.kind is OVERWRITTEN and kind.type is draft.kind.type and not draft.announced:
@@ -341,12 +344,19 @@ def _is_summary(kind: Kind) -> bool:
     return kind.type is SplatType.MEMORY_LEAK and not kind.traced
 
 
+def _is_said_again(draft: Draft, kind: Kind) -> bool:
+    """Whether the header says better what the draft has said so far."""
+    if kind.type is not draft.kind.type:
+        return False
+    # A symboliser repeats the header for each inlined caller.
+    inlined = not draft.announced and draft.lines[-1].endswith(b"[inline]")
+    return inlined or (_is_summary(draft.kind) and kind.traced)
+
+
 def _continues(draft: Draft, kind: Kind, match: re.Match[bytes]) -> bool:
     """Whether the header is one more line of what the draft already is."""
     if kind.type is not draft.kind.type:
         return False
-    if not draft.announced and draft.lines[-1].endswith(b"[inline]"):
-        return True  # a symboliser repeats the header for each inlined caller
     if kind.type is SplatType.RCU_STALL:
         return not draft.evident  # every CPU that stalls says so
     if kind.type is SplatType.WORKQUEUE_LOCKUP:

@@ -69,7 +69,7 @@ PASSED_OVER = [
     (kinds.STUCK, LOCKS + SAMPLED),
     (
         kinds.SLEEP,
-        "console_lock rtnl_lock synchronize_rcu __mutex_lock usleep_range_state schedule_timeout",
+        "synchronize_rcu __mutex_lock usleep_range_state schedule_timeout",
     ),
     (kinds.KEYS, "lock_acquire register_lock_class lock_sock_nested __flush_work"),
     (kinds.WAIT, "schedule io_schedule __mutex_lock rtnl_lock kvfree_rcu_barrier bit_wait_io"),
@@ -85,7 +85,7 @@ BLAMED = [
     (kinds.REFUSED, "xhci_alloc_stream_info vb2_dc_alloc"),
     (
         kinds.WAIT,
-        "blk_mq_freeze_queue_wait lock_sock_nested nfsd_shutdown jbd2_journal_commit_transaction",
+        "lock_sock_nested nfsd_shutdown jbd2_journal_commit_transaction",
     ),
 ]
 

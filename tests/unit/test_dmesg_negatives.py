@@ -82,25 +82,6 @@ def test_a_stack_dump_that_somebody_asked_for_is_no_splat() -> None:
     assert find_splats(log) == ()
 
 
-@pytest.mark.parametrize("table", ["LOCKDEP_CHAINS", "LOCKDEP_ENTRIES", "STACK_TRACE_ENTRIES"])
-def test_that_lockdep_is_full_and_off_is_no_splat(table: str) -> None:
-    log = kernel(
-        f"BUG: MAX_{table} too low!",
-        "turning off the locking correctness validator.",
-        "CPU: 3 UID: 0 PID: 8123 Comm: kworker/u16:1 Not tainted 6.12.9 #3",
-        "Call Trace:",
-        " <TASK>",
-        " dump_stack_lvl+0x5d/0x80",
-        " add_chain_cache+0xe1/0x82f",
-        " __lock_acquire+0xcf/0x104",
-        " down_read+0x65/0x4d0",
-        " </TASK>",
-        "Please attach the output of /proc/lock_stat to the bug report",
-        "INFO: lockdep is turned off.",
-    )
-    assert find_splats(log) == ()
-
-
 def test_what_userspace_prints_on_the_console_is_no_splat() -> None:
     log = (
         kernel("Run /init as init process")

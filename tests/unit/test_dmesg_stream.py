@@ -186,6 +186,17 @@ def test_a_reboot_in_a_log_that_begins_when_the_machine_has_long_run_is_a_splat(
     assert find_splats(joined(in_order, booting(0.0, 30))) == ()
 
 
+@pytest.mark.parametrize(
+    "life", ["debian login: ", "executing program", "2022/06/14 11:20:04 executing program 3:"]
+)
+def test_a_reboot_after_userspaces_signs_of_life_is_a_splat(life: str) -> None:
+    life += "\n"
+    bios = ["SeaBIOS (version 1.16.2)\n", "Booting from Hard Disk 0...\n"]
+    (splat,) = find_splats(joined([life, *bios], booting(0.0, 30)))
+    assert splat.type is SplatType.REBOOT
+    assert find_splats(joined(bios, booting(0.0, 30), [life])) == ()
+
+
 def test_a_kernel_whose_clock_does_not_begin_at_nought_boots_once() -> None:
     lines = ["Booting Linux on physical CPU 0x0", "Linux version 6.12.1 (gcc) #1 SMP", "KASLR"]
     assert find_splats(joined(stamp(lines, start=3773.5))) == ()
