@@ -33,6 +33,8 @@ _AFTERLIFE = 3
 _LIFE = re.compile(
     rb"^(?:[\w.-]{1,64} login: |(?:[\d/:. ]{8,32} )?executing program\b)", re.MULTILINE
 )
+# Bytes of a log in which that is looked for
+_YOUTH = 1 << 16
 _ABOUT_BOOT = re.compile(rb"Linux version |reboot: |kexec_core: ")
 
 
@@ -78,9 +80,10 @@ class BootWatch:
         self._began, self._stamped = time, at
 
     def look(self, block: bytes, base: int) -> None:
-        """See whether a kernel has run before the first banner; the block begins at byte `base`."""
-        if not self._booted and self._lived == math.inf and (match := _LIFE.search(block)):
-            self._lived = base + match.start()
+        """See whether a kernel has run when the log begins; the block begins at byte `base`."""
+        if base < _YOUTH and not self._booted and self._lived == math.inf:
+            match = _LIFE.search(block, 0, _YOUTH - base)
+            self._lived = base + match.start() if match else math.inf
 
     def saw(self, splat: Splat) -> None:
         """A machine that died may well restart."""
