@@ -97,9 +97,7 @@ HELD = Skipper(
     *(sets.REPORTING, sets.PRIMITIVES, sets.ALLOCATORS, sets.LOCKS),
     r"(?:un)?lock_sock\w*|release_sock",
 )
-_SLEEPERS = (
-    *(sets.REPORTING, sets.LOCKS, sets.LOCKERS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES),
-)
+_SLEEPERS = (*(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.ALLOCATORS, sets.PRIMITIVES),)
 SLEEP = Skipper(*_SLEEPERS)
 FREEZE = Skipper(*_SLEEPERS, r"get_signal|try_to_freeze\w*|_*refrigerator")
 WAIT = Skipper(sets.REPORTING, sets.LOCKS, sets.WAITING, sets.HANGING)

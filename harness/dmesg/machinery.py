@@ -87,7 +87,7 @@ PRIMITIVES = _any_of(
     r"bit(?:_unlock|_lock)?|_?find_(?:first|next|last|nth)_(?:\w+_)?bit(?:_le|_wrap)?",
     USER_COPIES,
     r"csum_partial\w*|skb_(?:put|push|pull)(?:_(?:zero|data))?|"
-    r"simple_(?:read_from|write_to)_buffer|memory_read_from_buffer|_*regmap_(?!init)\w+",
+    r"simple_(?:read_from|write_to)_buffer|memory_read_from_buffer|_*regmap_(?!init|map_|\w*debugfs|\w*_file)\w+",
     # lib/iov_iter.c
     r"_*(?:hash_and_|simple_)?copy_(?:page_|folio_)?(?:to|from)_iter\w*|copy(?:in|out)|"
     r"copy_(?:to|from)_user_iter",
@@ -169,11 +169,8 @@ WAITING = _any_of(
     r"(?:bit_wait|out_of_line_wait)\w*|_*folio_(?:lock|wait)\w*|__lock_page\w*|"
     r"usleep_range\w*|[ms]sleep(?:_\w+)?|do_nanosleep|hrtimer_nanosleep|"
     r"_*s?wake_up\w*|complete(?:_all)?|autoremove_wake\w*|bit_wait_\w+|dequeue_task\w*|deactivate_task|(?:try_to_)?block_task|"
-    r"blk_execute_rq|rwsem_\w+|lock_page|prepare_to_wait\w*|_*sched_\w+",
+    r"blk_execute_rq|rwsem_\w+|lock_page|__lock_sock|prepare_to_wait\w*|_*sched_\w+",
 )
-
-# Functions that take a lock of their own kind, which may sleep.
-LOCKERS = r"__lock_sock"
 
 # What a hung task waits in: any lock or wait, also one that has a name of its own, as for syzbot.
 HANGING = _any_of(

@@ -38,6 +38,8 @@ _PATIENCE = 2000
 # Records between two looks for reports that nobody adds to any more.
 _REVIEW = 256
 _MAX_SEEN = 4096
+# Seconds in which the kernel says the same of the same again
+_SILENCE = 30.0
 # Lines of a report that no other report has all of
 _TELLING = 10
 
@@ -53,6 +55,8 @@ class Tracker:
         self._seen: OrderedDict[tuple[float, bytes, bytes], None] = OrderedDict()
         # the same for reports that have no times
         self._told: OrderedDict[int, None] = OrderedDict()
+        # when which device was last waited for, by the kernel's clock
+        self._last_said: OrderedDict[bytes, float] = OrderedDict()
         # where the log's first timestamp is; from there on, what has none is not the kernel's
         self._stamped: int | None = None
         self._number = 0
@@ -89,8 +93,10 @@ class Tracker:
         unsure = found is not None and (found[0].weak or found[0].aside)
         if found is None or (unsure and self._is_claimed(found[0], record)):
             self._give(record)
-        elif not self._joins(*found, record):
-            self._begin(*found, record)
+        else:
+            still = self._is_said_still(*found, record)
+            if not self._joins(*found, record) and not still:
+                self._begin(*found, record)
 
     def close(self) -> None:
         """The log is over."""
@@ -125,6 +131,18 @@ class Tracker:
         if record.time is None:
             return False
         return _is_known((record.time, record.caller, record.body), self._seen)
+
+    def _is_said_still(self, kind: Kind, match: re.Match[bytes], record: Record) -> bool:
+        """Whether the kernel said so of the same device a moment ago, with others between.
+        Without times any moment will do."""
+        if kind.type is not SplatType.NETDEVICE:
+            return False  # another mm may have the address of one that is gone
+        device, now = match["same"], record.time or 0.0
+        before = self._last_said.pop(device, None)
+        self._last_said[device] = now
+        if len(self._last_said) > _MAX_SEEN:
+            self._last_said.popitem(last=False)
+        return before is not None and 0 <= now - before <= _SILENCE
 
     def _joins(self, kind: Kind, match: re.Match[bytes], record: Record) -> bool:
         """Whether the header is a part of an open report, which then takes it."""

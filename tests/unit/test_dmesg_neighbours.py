@@ -313,3 +313,21 @@ Call trace:
 """
     (splat,) = find_splats(console(text))
     assert (splat.type.value, splat.function) == ("CFI", "foo_call") and splat.fatal
+
+
+def test_what_is_said_of_a_device_every_ten_seconds_is_one_complaint_whoever_speaks_between() -> (
+    None
+):
+    waiting = "unregister_netdevice: waiting for {} to become free. Usage count = 2"
+    log = "".join(
+        f"[  {second}.000000] {line}\n"
+        for second, device in ((100, "lo"), (110, "lo"), (120, "eth0"), (130, "lo"), (190, "lo"))
+        for line in (waiting.format(device), *SLEEPING.splitlines())
+    )
+    titles = [splat.title.partition(" ")[0] for splat in find_splats(log.encode())]
+    # the last one after a minute of silence
+    assert titles.count("unregister_netdevice:") == 3
+    assert titles.count("BUG:") == 5
+    untimed = "".join(line.partition("] ")[2] + "\n" for line in log.splitlines())
+    titles = [splat.title.partition(" ")[0] for splat in find_splats(untimed.encode())]
+    assert titles.count("unregister_netdevice:") == 2
