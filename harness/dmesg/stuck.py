@@ -25,7 +25,8 @@ _DISPATCHERS = Skipper(
     # files
     r"_*(?:do_)?vfs_\w+|new_sync_(?:read|write)|call_(?:read|write)_iter|do_iter_\w+|"
     r"full_proxy_\w+|do_dentry_open|_*fput|task_work_run|"
-    r"(?:_\w+?_|SYSC_|SyS_|k)*(?:sys_)?(?:ioctl|read|readv|pread64|write|writev|pwrite64)",
+    r"(?:_*(?:(?:x64|ia32|arm64|se|do)_)?k?(?:compat_)?sys_|SYSC_|SyS_)"
+    r"(?:ioctl|read|readv|pread64|write|writev|pwrite64)",
     # sockets
     r"_*sock_(?:send|recv)msg\w*|_+sys_(?:(?:send|recv)\w+|connect|bind|listen|accept4?|[gs]etsockopt)|"
     r"sock_(?:common|do|read|write)_\w+|sock_ioctl|rtnetlink_rcv_msg",
