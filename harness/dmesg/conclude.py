@@ -44,8 +44,6 @@ _TAKEN_AT = re.compile(
     r"trying to release lock \([^\n]{1,80}\) at:\n)(?:\[<[^>\n]{0,40}>\] )?([\w.$]+)\+0x"
 )
 _NAMES = ("func", "other")
-# A clock chose the moment, not the kernel
-_CAUGHT = (SplatType.RCU_STALL, SplatType.SOFT_LOCKUP)
 _FIELDS = re.compile(r"\{(\w+)\}")
 # What the machine says as it dies
 _DIED, _REBOOTS, _EARLY = "Kernel panic - not syncing", "\nRebooting in ", "PANIC: early exception"
@@ -73,7 +71,8 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     candidates = list(_candidates(kind, groups, stacks, trace, text))
     # Not those that were inlined: a symboliser must not change the title.
     candidates = [frame for frame in candidates if not frame.inline] or candidates
-    function = _guilty(type_, [frame.name for frame in candidates], skip)
+    by_chance = (refined or kind).by_chance
+    function = _guilty(type_, [frame.name for frame in candidates], skip, by_chance)
     nobody = kind.nobody or (refined is not None and refined.nobody)
     function = "" if nobody else function or _held_at(text)
     guilty = next((frame for frame in candidates if frame.name == function), Frame(""))
@@ -102,12 +101,12 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     )
 
 
-def _guilty(type_: SplatType, names: Sequence[str], skip: Skipper) -> str:
+def _guilty(type_: SplatType, names: Sequence[str], skip: Skipper, by_chance: bool) -> str:
     """The guilty one of these functions; "" if there is none."""
     if type_ is SplatType.HUNG_TASK and (shared := shared_wait(names)):
         return shared
     function = first_outside(names, skip)
-    return asked_to(function, names) if type_ in _CAUGHT else function
+    return asked_to(function, names) if by_chance else function
 
 
 def _is_fatal(text: str) -> bool:

@@ -53,6 +53,8 @@ class Kind(msgspec.Struct, frozen=True):
     relayed: bool = False
     # no function is to blame
     nobody: bool = False
+    # chance decides in which function it is caught
+    by_chance: bool = False
     # `file` and `line` are the guilty function's, not those of the check that noticed
     exact: bool = False
     # a later line with more groups
@@ -122,5 +124,6 @@ class Refinement(msgspec.Struct, frozen=True):
     type: SplatType
     title: str
     skip: Skipper
-    # no function is to blame
+    # as of a Kind
     nobody: bool = False
+    by_chance: bool = False

@@ -22,8 +22,9 @@ def _r(
     title: str,
     skip: Skipper = kinds.MEMORY,
     nobody: bool = False,
+    by_chance: bool = False,
 ) -> Refinement:
-    return Refinement(of, re.compile(message, re.MULTILINE), type_, title, skip, nobody)
+    return Refinement(of, re.compile(message, re.MULTILINE), type_, title, skip, nobody, by_chance)
 
 
 _REFCOUNT = _r(
@@ -82,6 +83,7 @@ _REFINEMENTS = (
         T.STACK_CORRUPTION,
         "corrupted stack end in {function}",
         kinds.SLEEP,
+        by_chance=True,
     ),
     _r(
         _PANIC,

@@ -29,7 +29,7 @@ _DISPATCHERS = Skipper(
     r"(?:ioctl|read|readv|pread64|write|writev|pwrite64)",
     # sockets
     r"_*sock_(?:send|recv)msg\w*|_+sys_(?:(?:send|recv)\w+|connect|bind|listen|accept4?|[gs]etsockopt)|"
-    r"sock_(?:common|do|read|write)_\w+|sock_ioctl|rtnetlink_rcv_msg",
+    r"sock_(?:common|do|read|write)_\w+|sock_ioctl|inet6?_(?:sendmsg|recvmsg)|rtnetlink_rcv_msg",
 )
 _SYSCALL = re.compile(r"__(?:x64|ia32|arm64|se|do)_(?=(?:compat_)?sys_)")
 # What the kernel has one of, or as good as one.
