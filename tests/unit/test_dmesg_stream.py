@@ -238,6 +238,13 @@ def test_a_reboot_after_a_panic_is_expected() -> None:
     assert splat.type is SplatType.PANIC
 
 
+def test_noise_before_a_header_does_not_hide_it() -> None:
+    lines = stamp(["BUG: KASAN: use-after-free in a_bug+0x1/0x2", "Call Trace:", " a_bug+0x1/0x2"])
+    noisy = lines[0].replace("] BUG", "] \N{REPLACEMENT CHARACTER}BUG")
+    (splat,) = find_splats(joined([noisy, *lines[1:]]))
+    assert (splat.type, splat.function) == (SplatType.KASAN, "a_bug")
+
+
 def test_records_glued_to_other_text_are_found() -> None:
     lines = stamp(warning("a_bug", 1))
     log = b"login: root\x1b[6n# " + joined(lines[:1]).rstrip(b"\n") + joined(lines[1:])
