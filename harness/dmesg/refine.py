@@ -150,6 +150,11 @@ _PAGES = CallCheck(
 )
 # DEBUG_LOCKS_WARN_ON(), DEBUG_RWSEMS_WARN_ON()
 _LOCK = CallCheck(re.compile(""), _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.MISUSED))
+# A file system's own count
+_LINKS = CallCheck(
+    re.compile(r"(?:drop|inc|clear|set)_nlink"),
+    _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.LINKS),
+)
 # Where the message, which says the same, was lost
 _COUNT = CallCheck(re.compile(r"refcount_\w+"), _REFCOUNT)
 # Files with such functions.
@@ -157,6 +162,7 @@ CALL_CHECKS = {
     "drivers/usb/core/urb.c": _URB,
     "lib/refcount.c": _COUNT,
     "kernel/locking/lockdep.c": _of_caller("", "locking", kinds.MISUSED),
+    "fs/inode.c": _LINKS,
     "kernel/locking/mutex.c": _LOCK,
     "kernel/locking/mutex-debug.c": _LOCK,
     "kernel/locking/rwsem.c": _LOCK,
