@@ -32,8 +32,8 @@ _DISPATCHERS = Skipper(
     r"sock_(?:common|do|read|write)_\w+|sock_ioctl|inet6?_(?:sendmsg|recvmsg)|rtnetlink_rcv_msg",
 )
 _SYSCALL = re.compile(r"__(?:x64|ia32|arm64|se|do)_(?=(?:compat_)?sys_)")
-# What the kernel has one of, or as good as one.
-_RCU = re.compile(r"_*synchronize_(?:s?rcu|net|sched)(?:_expedited)?")
+# What the kernel has one of, or as good as one; not SRCU, of which each user has his own.
+_RCU = re.compile(r"_*synchronize_(?:rcu|net|sched)(?:_expedited)?")
 _RTNL = re.compile(r"rtnl_lock(?:_\w+)?")
 
 
