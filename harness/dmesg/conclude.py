@@ -26,7 +26,7 @@ from harness.dmesg.machinery import Skipper, first_outside
 from harness.dmesg.records import MAX_BODY
 from harness.dmesg.refine import CALL_CHECKS, REFINEMENTS
 from harness.dmesg.splat import Splat, SplatType
-from harness.dmesg.stuck import asked_to, shared_wait
+from harness.dmesg.stuck import asked_to, plain_syscall, shared_wait
 from harness.dmesg.text import clean_text, stable
 
 _TITLE = 160
@@ -72,7 +72,7 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     # Not those that were inlined: a symboliser must not change the title.
     candidates = [frame for frame in candidates if not frame.inline] or candidates
     by_chance = (refined or kind).by_chance
-    function = _guilty(type_, [frame.name for frame in candidates], skip, by_chance)
+    function = _guilty(type_, candidates, skip, by_chance)
     nobody = kind.nobody or (refined is not None and refined.nobody)
     function = "" if nobody else function or _held_at(text)
     guilty = next((frame for frame in candidates if frame.name == function), Frame(""))
@@ -101,12 +101,13 @@ def conclude(draft: Draft, cut_short: bool) -> Splat | None:
     )
 
 
-def _guilty(type_: SplatType, names: Sequence[str], skip: Skipper, by_chance: bool) -> str:
+def _guilty(type_: SplatType, frames: Sequence[Frame], skip: Skipper, by_chance: bool) -> str:
     """The guilty one of these functions; "" if there is none."""
-    if type_ is SplatType.HUNG_TASK and (shared := shared_wait(names)):
-        return shared
+    names = [frame.name for frame in frames]
     function = first_outside(names, skip)
-    return asked_to(function, names) if by_chance else function
+    if type_ is SplatType.HUNG_TASK:
+        return shared_wait(names) or plain_syscall(function)
+    return asked_to(function, frames) if by_chance else function
 
 
 def _is_fatal(text: str) -> bool:

@@ -78,13 +78,15 @@ _IN_TREE = re.compile(rf"(?:.*?/)?(?!kernel/{_TOPDIR})({_TOPDIR}.*)")
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
     """A function in a stack trace, and its source line if the log has that. `nmi`: an NMI ran it.
-    `inline`: it has no frame of its own, only a symboliser knows of it."""
+    `inline`: it has no frame of its own, only a symboliser knows of it. `interrupted`: the program
+    counter that an interrupt in the middle of the trace came from."""
 
     name: str
     source: str = ""
     line: int | None = None
     nmi: bool = False
     inline: bool = False
+    interrupted: bool = False
 
 
 class Trace(msgspec.Struct):
@@ -209,7 +211,8 @@ def read_stacks(text: str) -> Stacks:
             if what == "pc":
                 stacks.counters.append(frame)
                 if trace is not None and trace.called:
-                    trace.frames.append(frame)  # what an interrupt or a fault came from
+                    # what an interrupt or a fault came from
+                    trace.frames.append(msgspec.structs.replace(frame, interrupted=True))
                 continue
             if trace is None:
                 trace = Trace(number, called, [], [])

@@ -23,7 +23,7 @@ _TASK = rb"(?P<comm>.{0,24})[/:](?P<pid>\d+)"
 
 _re = re.compile
 # As lockdep begins since 4.13, and before
-_SAYS = rb"(?:WARNING|\[ (?:INFO|BUG)): "
+_SAYS = rb"(?:WARNING|\[ (?:INFO|BUG|ERR)): "
 
 
 LOCKING = (

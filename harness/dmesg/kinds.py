@@ -78,7 +78,10 @@ OBJECT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.OBJECTS)
 REGISTERED = Skipper(
     sets.REPORTING, r"proc_(?:register|create|mkdir|symlink)\w*|_proc_mkdir|remove_proc_\w+"
 )
-LINKS = Skipper(sets.REPORTING, r"(?:drop|inc|clear|set)_nlink|inode_(?:dec|inc)_link_count")
+LINKS = Skipper(
+    sets.REPORTING,
+    r"(?:drop|inc|clear|set)_nlink|inode_(?:dec|inc)_link_count|simple_(?:unlink|rmdir)",
+)
 URB = Skipper(sets.REPORTING, sets.URBS)
 UNINIT = Skipper(sets.REPORTING, sets.PRIMITIVES, sets.URBS)
 REGISTER = Skipper(sets.REPORTING, sets.REGISTERS)

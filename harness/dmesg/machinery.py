@@ -174,7 +174,8 @@ WAITING = _any_of(
 
 # What a hung task waits in: any lock or wait, also one that has a name of its own, as for syzbot.
 HANGING = _any_of(
-    r"\w+_lock(?:_\w+)?|\w*rwsem\w*|\w*wait\w*|"
+    r"\w+_lock(?:_(?:killable|interruptible|nested|common|slow\w*|io))?|\w*rwsem\w*|"
+    r"(?!\w*_ioctl)\w*wait\w*|"
     r"__lock_\w+|\w*_slowlock\w*|\w*completion\w*|_*synchronize_\w+|(?:kvfree_)?rcu_barrier\w*|srcu_barrier|cancel_delayed_work\w*|"
     r"kthread_(?:stop|park|flush)\w*",
 )
@@ -254,6 +255,10 @@ HANDLES = _any_of(
 )
 
 
+# KSYM_NAME_LEN: what is longer is no function, and would take its time.
+_LONGEST = 512
+
+
 class Skipper:
     """Knows the names of some of these sets."""
 
@@ -263,6 +268,8 @@ class Skipper:
         self.covers = lru_cache(maxsize=4096)(self._covers)
 
     def _covers(self, name: str) -> bool:
+        if len(name) > _LONGEST:
+            return False
         # arm64's own string functions have a second name (SYM_FUNC_ALIAS()).
         return self._pattern.fullmatch(name.removeprefix("__pi_")) is not None
 

@@ -135,6 +135,8 @@ def _of_caller(function: str, what: str, skip: Skipper, type_: T = T.WARNING) ->
 
 
 _KMALLOC = _of_caller(r"_*kv?[mzc]?alloc\w*|_*kvrealloc\w*", "kmalloc", kinds.OWNER)
+# Their checks are inlined in these, or not.
+_KFREE = _of_caller(r"cache_from_obj|virt_to_cache|kmem_cache_\w+|_*k\w*free", "kfree", kinds.OWNER)
 # An object on the stack that isn't said to be there, or the other way round.
 _ON_STACK = CallCheck(
     re.compile(r"lookup_object_or_alloc|_*debug_object_\w+"),
@@ -168,11 +170,13 @@ CALL_CHECKS = {
     "kernel/locking/rwsem.c": _LOCK,
     "lib/kobject.c": _of_caller(r"kobject_\w+", "kobject", kinds.OBJECT, T.KOBJECT),
     "mm/page_alloc.c": _PAGES,
-    "mm/slab.h": CallCheck(re.compile("cache_from_obj|virt_to_cache"), _PAGES.refinement),
+    "mm/slab.h": _KFREE,
     "mm/util.c": _KMALLOC,
     "mm/vmalloc.c": _of_caller(r"_*v[mz]?alloc\w*", "vmalloc", kinds.REFUSED),
     "mm/slab_common.c": _KMALLOC,
-    "mm/slub.c": _KMALLOC,
+    "mm/slub.c": _of_caller(
+        r"_*kv?[mzc]?alloc\w*|_*kvrealloc\w*|cache_from_obj|virt_to_cache", "kmalloc", kinds.OWNER
+    ),
     "lib/debugobjects.c": _ON_STACK,
     "kernel/sched/core.c": CallCheck(
         re.compile(r"_*might_(?:sleep|resched)"),

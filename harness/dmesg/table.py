@@ -58,6 +58,7 @@ TRIGGERS = (
         b" overwritten] 0x",
         b": bogus return value",
         b"bad: scheduling",
+        b"suspicious RCU",
     ),
 )
 # Every byte of a log goes through this search: RE2 takes one step a byte, however many words there

@@ -10,6 +10,8 @@ import re
 from collections import OrderedDict
 from typing import TypeVar
 
+import msgspec
+
 from harness.dmesg.boot import BootWatch, is_about_boot, is_banner
 from harness.dmesg.conclude import conclude
 from harness.dmesg.draft import Draft
@@ -89,13 +91,19 @@ class Tracker:
             if hot and is_banner(record.body):
                 self._reboot()
             self.done.extend(self._boot.push(record))
-        found = find_kind(record.body.lstrip(_NOISE)) if hot else None
+        if hot and record.body[:1] in _NOISE:
+            record = msgspec.structs.replace(record, body=record.body.lstrip(_NOISE))
+        found = find_kind(record.body) if hot else None
         unsure = found is not None and (found[0].weak or found[0].aside)
         if found is None or (unsure and self._is_claimed(found[0], record)):
             self._give(record)
         else:
             still = self._is_said_still(*found, record)
-            if not self._joins(*found, record) and not still:
+            if self._joins(*found, record):
+                pass
+            elif still:
+                self._was_seen(record)
+            else:
                 self._begin(*found, record)
 
     def close(self) -> None:
@@ -113,6 +121,7 @@ class Tracker:
         for draft in self._open.values():
             draft.killed = draft.died
         self._close_all()
+        self._last_said.clear()
 
     def _begin(self, kind: Kind, match: re.Match[bytes], record: Record) -> None:
         before = self._open.pop(record.caller, None)
@@ -133,16 +142,15 @@ class Tracker:
         return _is_known((record.time, record.caller, record.body), self._seen)
 
     def _is_said_still(self, kind: Kind, match: re.Match[bytes], record: Record) -> bool:
-        """Whether the kernel said so of the same device a moment ago, with others between.
-        Without times any moment will do."""
-        if kind.type is not SplatType.NETDEVICE:
+        """Whether the kernel said so of the same device a moment ago, with others between."""
+        if kind.type is not SplatType.NETDEVICE or record.time is None:
             return False  # another mm may have the address of one that is gone
-        device, now = match["same"], record.time or 0.0
+        device = match["same"]
         before = self._last_said.pop(device, None)
-        self._last_said[device] = now
+        self._last_said[device] = record.time
         if len(self._last_said) > _MAX_SEEN:
             self._last_said.popitem(last=False)
-        return before is not None and 0 <= now - before <= _SILENCE
+        return before is not None and 0 <= record.time - before <= _SILENCE
 
     def _joins(self, kind: Kind, match: re.Match[bytes], record: Record) -> bool:
         """Whether the header is a part of an open report, which then takes it."""

@@ -77,6 +77,7 @@ LINES: tuple[tuple[T, str], ...] = (
     (T.LOCKDEP, "BUG: key ffff888101234560 has not been registered!"),
     (T.SUSPICIOUS_RCU, "WARNING: suspicious RCU usage"),
     (T.SUSPICIOUS_RCU, "[ INFO: suspicious RCU usage. ]"),
+    (T.SUSPICIOUS_RCU, "[ ERR: suspicious RCU usage.  ]"),
     (T.INVALID_WAIT_CONTEXT, "[ BUG: Invalid wait context ]"),
     (T.SPINLOCK, "BUG: spinlock recursion on CPU#0, sh/1"),
     (T.SPINLOCK, "BUG: rwlock bad magic on CPU#0, sh/1, ffff888101234560"),

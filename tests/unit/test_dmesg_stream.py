@@ -186,15 +186,27 @@ def test_a_reboot_in_a_log_that_begins_when_the_machine_has_long_run_is_a_splat(
     assert find_splats(joined(in_order, booting(0.0, 30))) == ()
 
 
-@pytest.mark.parametrize(
-    "life", ["debian login: ", "executing program", "2022/06/14 11:20:04 executing program 3:"]
-)
-def test_a_reboot_after_userspaces_signs_of_life_is_a_splat(life: str) -> None:
+@pytest.mark.parametrize("life", ["executing program", "2022/06/14 11:20:04 executing program 3:"])
+def test_a_reboot_under_a_fuzzer_is_a_splat(life: str) -> None:
     life += "\n"
     bios = ["SeaBIOS (version 1.16.2)\n", "Booting from Hard Disk 0...\n"]
     (splat,) = find_splats(joined([life, *bios], booting(0.0, 30)))
     assert splat.type is SplatType.REBOOT
     assert find_splats(joined(bios, booting(0.0, 30), [life])) == ()
+
+
+@pytest.mark.parametrize(
+    "line", ["# dmesg", "# qemu-system-x86_64 -nographic\nSeaBIOS (version 1.16.2)", ""]
+)
+def test_a_banner_that_somebody_printed_or_a_guests_is_no_reboot(line: str) -> None:
+    assert find_splats(joined(["debian login: root\n", line + "\n"], booting(0.0, 30))) == ()
+
+
+def test_a_device_is_waited_for_once_in_each_boot() -> None:
+    lines = ["unregister_netdevice: waiting for lo to become free. Usage count = 2"]
+    end = stamp(["reboot: Restarting system"], start=101.0)
+    once, again = stamp(lines, start=100.0), stamp(lines, start=105.0)
+    assert len(find_splats(joined(once, end, booting(0.0, 30), again, FILLER))) == 2
 
 
 def test_a_kernel_whose_clock_does_not_begin_at_nought_boots_once() -> None:
