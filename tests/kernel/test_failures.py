@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import stat
 from pathlib import Path
 
@@ -13,8 +15,8 @@ from conftest import Noref, Ran, add_scenario
 from harness.build.image import append_files
 from harness.errors import InfraError
 from harness.machine.arches import find_arch
-from harness.machine.l1 import L1Failed, restore, save
-from harness.machine.qemu import Spec
+from harness.machine.l1 import L1, L1Failed, restore, save
+from harness.machine.qemu import Qemu, Spec
 from harness.model import End, Grade
 
 # Bodies of odd scenarios; the VMM runs as L1's root.
@@ -160,6 +162,33 @@ def test_l1_that_does_not_come_up_is_a_boot_failure(
         save(spec, mode, tmp_path, tmp_path / "console.log", 10)
     assert caught.value.end is End.no_boot
     assert b"Linux version" in (tmp_path / "console.log").read_bytes()
+
+
+PORT_LATER = r"""#!/bin/bash
+for word; do
+	case $word in virtserialport,*) unset "words[-1]" ;; *) words+=("$word") ;; esac
+done
+exec REAL "${words[@]}"
+"""
+
+
+def test_l1_waits_for_its_port_which_the_kernel_learns_of_in_its_own_time(
+    base_spec: Spec, tmp_path: Path
+) -> None:
+    """Here QEMU has it only after init has begun to look for it."""
+    qemu = tmp_path / "qemu"
+    qemu.write_text(PORT_LATER.replace("REAL", str(shutil.which(base_spec.arch.qemu))))
+    qemu.chmod(0o755)
+    arch = msgspec.structs.replace(base_spec.arch, qemu=str(qemu))
+    spec = msgspec.structs.replace(base_spec, arch=arch)
+    console = tmp_path / "console.log"
+    with Qemu(spec.command(), console) as running:
+        before_the_ports = re.compile(rb"Switched to clocksource tsc\r?\n")
+        while not before_the_ports.search(console.read_bytes()):
+            assert running.ended(0.05) is None, console.read_text()
+        assert running.ended(1.0) is None, console.read_text()
+        running.execute("device_add", driver="virtserialport", chardev="agent", name="noref.agent")
+        assert L1(running).wait_ready(20.0)["module"] == "Y"
 
 
 def test_l1_in_another_mode_than_asked_for_is_not_run(base_spec: Spec, tmp_path: Path) -> None:
