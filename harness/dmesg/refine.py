@@ -134,9 +134,14 @@ def _of_caller(function: str, what: str, skip: Skipper, type_: T = T.WARNING) ->
     return CallCheck(re.compile(function), _r(_WARN, "", type_, title, skip))
 
 
-_KMALLOC = _of_caller(r"_*kv?[mzc]?alloc\w*|_*kvrealloc\w*", "kmalloc", kinds.OWNER)
-# Their checks are inlined in these, or not.
-_KFREE = _of_caller(r"cache_from_obj|virt_to_cache|kmem_cache_\w+|_*k\w*free", "kfree", kinds.OWNER)
+def _in_caller(function: str, skip: Skipper) -> CallCheck:
+    return CallCheck(re.compile(function), _r(_WARN, "", T.WARNING, "WARNING in {function}", skip))
+
+
+_ALLOCATES = r"_*kv?[mzc]?alloc\w*|_*kvrealloc\w*"
+_KMALLOC = _of_caller(_ALLOCATES, "kmalloc", kinds.OWNER)
+# Whose object is it? Inlined in what frees it, or not.
+_OWNS = r"cache_from_obj|virt_to_cache"
 # An object on the stack that isn't said to be there, or the other way round.
 _ON_STACK = CallCheck(
     re.compile(r"lookup_object_or_alloc|_*debug_object_\w+"),
@@ -146,17 +151,8 @@ _URB = CallCheck(
     re.compile(r"usb_submit_urb"),
     _r(_WARN, "", T.WARNING, "WARNING in {function}/usb_submit_urb", kinds.URB),
 )
-_PAGES = CallCheck(
-    re.compile(r"_*alloc_(?:frozen_)?pages\w*"),
-    _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.OWNER),
-)
 # DEBUG_LOCKS_WARN_ON(), DEBUG_RWSEMS_WARN_ON()
-_LOCK = CallCheck(re.compile(""), _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.MISUSED))
-# A file system's own count
-_LINKS = CallCheck(
-    re.compile(r"(?:drop|inc|clear|set)_nlink"),
-    _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.LINKS),
-)
+_LOCK = _in_caller("", kinds.MISUSED)
 # Where the message, which says the same, was lost
 _COUNT = CallCheck(re.compile(r"refcount_\w+"), _REFCOUNT)
 # Files with such functions.
@@ -164,23 +160,18 @@ CALL_CHECKS = {
     "drivers/usb/core/urb.c": _URB,
     "lib/refcount.c": _COUNT,
     "kernel/locking/lockdep.c": _of_caller("", "locking", kinds.MISUSED),
-    "fs/inode.c": _LINKS,
+    "fs/inode.c": _in_caller(r"(?:drop|inc|clear|set)_nlink", kinds.LINKS),
     "kernel/locking/mutex.c": _LOCK,
     "kernel/locking/mutex-debug.c": _LOCK,
     "kernel/locking/rwsem.c": _LOCK,
     "lib/kobject.c": _of_caller(r"kobject_\w+", "kobject", kinds.OBJECT, T.KOBJECT),
-    "mm/page_alloc.c": _PAGES,
-    "mm/slab.h": _KFREE,
+    "mm/page_alloc.c": _in_caller(r"_*alloc_(?:frozen_)?pages\w*", kinds.OWNER),
+    "mm/slab.h": _of_caller(_OWNS + r"|kmem_cache_\w+|_*k\w*free", "kfree", kinds.OWNER),
     "mm/util.c": _KMALLOC,
     "mm/vmalloc.c": _of_caller(r"_*v[mz]?alloc\w*", "vmalloc", kinds.REFUSED),
     "mm/slab_common.c": _KMALLOC,
-    "mm/slub.c": _of_caller(
-        r"_*kv?[mzc]?alloc\w*|_*kvrealloc\w*|cache_from_obj|virt_to_cache", "kmalloc", kinds.OWNER
-    ),
+    "mm/slub.c": _of_caller(_ALLOCATES + "|" + _OWNS, "kmalloc", kinds.OWNER),
     "lib/debugobjects.c": _ON_STACK,
-    "kernel/sched/core.c": CallCheck(
-        re.compile(r"_*might_(?:sleep|resched)"),
-        _r(_WARN, "", T.WARNING, "WARNING in {function}", kinds.SLEEP),
-    ),
+    "kernel/sched/core.c": _in_caller(r"_*might_(?:sleep|resched)", kinds.SLEEP),
     "fs/proc/generic.c": _of_caller(r"_*proc_\w+", "proc registration", kinds.REGISTERED),
 }

@@ -328,6 +328,7 @@ def test_what_is_said_of_a_device_every_ten_seconds_is_one_complaint_whoever_spe
     # the last one after a minute of silence
     assert titles.count("unregister_netdevice:") == 3
     assert titles.count("BUG:") == 5
-    # somebody prints the log again
-    replayed = [s for s in find_splats(2 * log.encode()) if s.type is SplatType.NETDEVICE]
+    # somebody prints the end of the log again, which begins with a line that was not counted
+    again = log[log.index("[  110.") :]
+    replayed = [s for s in find_splats((log + again).encode()) if s.type is SplatType.NETDEVICE]
     assert len(replayed) == 3
